@@ -50,6 +50,8 @@ struct GgufValue {
     static GgufValue f32(float v) { return {GgufType::f32, GgufScalar(double{v})}; }
     static GgufValue boolean(bool v) { return {GgufType::boolean, GgufScalar(v)}; }
     static GgufValue string(std::string v) { return {GgufType::string, GgufScalar(std::move(v))}; }
+    static GgufValue strings(std::vector<std::string> v);
+    static GgufValue i32s(std::span<const std::int32_t> v);
 };
 struct GgufPair {
     std::string key;
@@ -88,15 +90,22 @@ class Gguf {
 
   private:
     struct Part {
-        MappedFile file;
+        MappedFile file;                  // empty when parsed from memory
         std::span<const std::byte> data;  // the data section
+        std::uint64_t bytes = 0;          // of the whole file
     };
-    Status add_part(std::span<const std::byte> bytes, std::string_view where, bool keep_metadata);
+    Status add_part(std::span<const std::byte> bytes, std::string_view where);
+    Status add_splits(const fs::path& first);
+    Status sort_by_name(std::string_view where);
     std::vector<Part> parts_;
     std::vector<GgufPair> metadata_;
     std::vector<GgufEntry> entries_;
     std::vector<std::uint32_t> by_name_;  // indices of entries_, sorted by name
 };
+
+// "PREFIX-00002-of-00005.gguf" for part 1 (0-based) of 5. A split's first part carries the metadata; each has
+// the keys split.no, split.count (u16) and split.tensors.count (i32).
+fs::path gguf_split_path(const fs::path& prefix, int part, int n_parts);
 
 // Declare metadata and tensors, then append the tensors' bytes in order; padding is the writer's.
 class GgufWriter {
@@ -106,6 +115,8 @@ class GgufWriter {
         DType dtype;
         Shape shape;  // outermost first
     };
+    // Errors: usage (what GGUF cannot hold: a name over 63 bytes, more than 4 dimensions, a row that is no
+    // whole number of blocks, a name or key twice, a type without a GGUF number), disk_full, io.
     static Result<GgufWriter> create(const fs::path& path, std::span<const GgufPair> metadata,
                                      std::vector<Declaration> tensors, std::uint32_t alignment = 32);
     Status append(std::span<const std::byte> bytes);  // any split within a tensor; never across two
@@ -113,6 +124,7 @@ class GgufWriter {
 
   private:
     GgufWriter(AtomicFile file, std::vector<Declaration> tensors, std::uint32_t alignment);
+    Status close_tensor();  // pads after a finished tensor and steps over empty ones
     AtomicFile file_;
     std::vector<Declaration> tensors_;
     std::uint32_t alignment_;

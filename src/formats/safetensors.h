@@ -33,17 +33,24 @@ class Safetensors {
     // here knows).
     static Result<Safetensors> open(const fs::path& path);
 
+    // For tests and fuzzing: one file's bytes in memory; views point into them.
+    static Result<Safetensors> parse(std::span<const std::byte> bytes, std::string_view where);
+
     [[nodiscard]] std::span<const SafetensorsEntry> entries() const { return entries_; }  // by name
     [[nodiscard]] const SafetensorsEntry* find(std::string_view name) const;
+    // The bytes lie where the file has them: they may not be aligned for the element type.
     [[nodiscard]] TensorView view(const SafetensorsEntry& entry) const;
     [[nodiscard]] const std::map<std::string, std::string>& metadata() const { return metadata_; }
     [[nodiscard]] std::uint64_t file_bytes() const;
     [[nodiscard]] std::span<const MappedFile> files() const { return files_; }
 
   private:
+    static Result<Safetensors> open_index(const fs::path& path);
     Status add_file(const fs::path& path);
-    std::vector<MappedFile> files_;
-    std::vector<std::uint64_t> data_begin_;  // of each file
+    Status add_bytes(std::span<const std::byte> bytes, std::string_view where);
+    Status sort_by_name();
+    std::vector<MappedFile> files_;                 // empty when parsed from memory
+    std::vector<std::span<const std::byte>> data_;  // the data section of each file
     std::vector<SafetensorsEntry> entries_;
     std::map<std::string, std::string> metadata_;
 };
