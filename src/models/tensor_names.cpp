@@ -1,0 +1,79 @@
+// models/tensor_names.cpp - the table of module names and the walk over their pieces.
+#include "models/tensor_names.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace hearth::models {
+namespace {
+
+struct Pair {
+    std::string_view hf, gguf;
+};
+
+constexpr Pair kGlobal[] = {
+    {"model.embed_tokens", "token_embd"},
+    {"model.norm", "output_norm"},
+    {"lm_head", "output"},
+};
+constexpr std::string_view kHfLayers = "model.layers.", kGgufLayers = "blk.";
+constexpr Pair kLayer[] = {
+    {"input_layernorm", "attn_norm"},    {"self_attn.q_proj", "attn_q"},
+    {"self_attn.k_proj", "attn_k"},      {"self_attn.v_proj", "attn_v"},
+    {"self_attn.o_proj", "attn_output"}, {"self_attn.q_norm", "attn_q_norm"},
+    {"self_attn.k_norm", "attn_k_norm"}, {"post_attention_layernorm", "ffn_norm"},
+    {"mlp.gate_proj", "ffn_gate"},       {"mlp.up_proj", "ffn_up"},
+    {"mlp.down_proj", "ffn_down"},
+};
+
+// "MODULE.SUFFIX" with a known MODULE becomes "OTHER.SUFFIX".
+template <std::size_t N>
+std::optional<std::string> mapped(std::string_view name, const Pair (&table)[N], std::string_view Pair::*from,
+                                  std::string_view Pair::*to) {
+    const std::size_t dot = name.rfind('.');
+    if (dot == std::string_view::npos || dot + 1 == name.size()) return std::nullopt;
+    const auto row = std::find_if(std::begin(table), std::end(table),
+                                  [&](const Pair& pair) { return pair.*from == name.substr(0, dot); });
+    if (row == std::end(table)) return std::nullopt;
+    return std::string(row->*to).append(name.substr(dot));
+}
+
+std::optional<std::string> renamed(std::string_view name, std::string_view from_layers,
+                                   std::string_view to_layers, std::string_view Pair::*from,
+                                   std::string_view Pair::*to) {
+    if (!name.starts_with(from_layers)) return mapped(name, kGlobal, from, to);
+    const std::string_view rest = name.substr(from_layers.size());
+    const std::size_t dot = rest.find('.');
+    const std::string_view layer = rest.substr(0, dot);
+    if (dot == std::string_view::npos || layer.empty() ||
+        !std::all_of(layer.begin(), layer.end(), [](char c) { return c >= '0' && c <= '9'; }))
+        return std::nullopt;
+    const auto tail = mapped(rest.substr(dot + 1), kLayer, from, to);
+    if (!tail) return std::nullopt;
+    return std::string(to_layers).append(layer).append(".").append(*tail);
+}
+
+}  // namespace
+
+std::optional<std::string> gguf_tensor_name(std::string_view hf_name) {
+    return renamed(hf_name, kHfLayers, kGgufLayers, &Pair::hf, &Pair::gguf);
+}
+
+std::optional<std::string> hf_tensor_name(std::string_view gguf_name) {
+    return renamed(gguf_name, kGgufLayers, kHfLayers, &Pair::gguf, &Pair::hf);
+}
+
+std::optional<std::string_view> gguf_architecture(std::string_view hf_model_type) {
+    if (hf_model_type == "llama" || hf_model_type == "mistral") return "llama";
+    if (hf_model_type == "qwen3") return "qwen3";
+    return std::nullopt;
+}
+
+bool gguf_permutes_qk(std::string_view architecture) { return architecture == "llama"; }
+
+bool is_qk_projection(std::string_view hf_name) {
+    return hf_name.find(".self_attn.q_proj.") != std::string_view::npos ||
+           hf_name.find(".self_attn.k_proj.") != std::string_view::npos;
+}
+
+}  // namespace hearth::models
