@@ -1,0 +1,277 @@
+// engine/engine.cpp - the scheduler around the executor: admit what fits, decode together, fill up with prompt chunks.
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+
+#include "base/check.h"
+#include "engine/executor.h"
+#include "engine/sequence.h"
+#include "models/model.h"
+
+namespace hearth::engine {
+namespace {
+
+constexpr std::uint64_t kKvBytesDefault = std::uint64_t{1} << 30;
+constexpr std::size_t kWaitingMax = 4096;
+
+std::int64_t blocks_for(std::int64_t n_tokens) {
+    return (n_tokens + kernels::kKvBlockTokens - 1) / kernels::kKvBlockTokens;
+}
+
+}  // namespace
+
+struct Engine::State {
+    std::shared_ptr<const models::Model> model;
+    EngineOptions options;
+    std::unique_ptr<ThreadPool> pool;
+    std::unique_ptr<KvBlocks> blocks;
+    std::unique_ptr<Executor> executor;
+    std::deque<std::unique_ptr<Sequence>> waiting;
+    std::vector<std::unique_ptr<Sequence>> running;
+    std::int64_t blocks_promised = 0;  // to running sequences, so that none can starve half way
+    std::uint64_t next_handle = 1;
+
+    [[nodiscard]] const text::Tokenizer* tokenizer() const { return model->tokenizer ? &*model->tokenizer : nullptr; }
+    Status check_ids(std::span<const int> ids) const;
+    Status check_request(const Request& request) const;
+    void admit();
+    void retire();
+};
+
+Result<std::unique_ptr<Engine>> Engine::open(std::shared_ptr<const models::Model> model, EngineOptions options) {
+    auto state = std::make_unique<State>();
+    const auto& config = model->config();
+    options.batch_max = std::clamp(options.batch_max, 1, 4096);
+    options.chunk_tokens = std::clamp(options.chunk_tokens, 1, 65'536);
+    const std::uint64_t budget = options.kv_bytes_max > 0 ? options.kv_bytes_max : kKvBytesDefault;
+    const std::uint64_t block_bytes = KvBlocks::block_bytes(model->program);
+    const auto blocks_max = static_cast<std::int64_t>(std::min<std::uint64_t>(budget / block_bytes, INT32_MAX));
+    if (options.context_max < 0 || options.context_max > config.context_max)
+        return fail(Fault::out_of_range, "context: expected 1 to {} tokens, saw {}", config.context_max,
+                    options.context_max);
+    if (options.context_max > 0 && blocks_for(options.context_max) > blocks_max)
+        return fail(Fault::no_memory, "a context of {} tokens needs {} bytes of KV cache, and {} are allowed",
+                    options.context_max, static_cast<std::uint64_t>(blocks_for(options.context_max)) * block_bytes, budget);
+    if (options.context_max == 0)
+        options.context_max = static_cast<int>(std::min(config.context_max, blocks_max * kernels::kKvBlockTokens));
+    if (options.context_max == 0)
+        return fail(Fault::no_memory, "one KV block needs {} bytes, and {} are allowed", block_bytes, budget);
+    // Shared prompts of score_continuations need a block a fork on top.
+    const std::int64_t wanted = options.batch_max * (blocks_for(options.context_max) + 1);
+    HEARTH_TRY(KvBlocks blocks, KvBlocks::make(model->program, std::min(wanted, blocks_max)));
+    state->pool = std::make_unique<ThreadPool>(ThreadPool::Options{.threads = options.threads});
+    options.threads = state->pool->size();
+    state->blocks = std::make_unique<KvBlocks>(std::move(blocks));
+    const std::int64_t step_tokens = std::max(options.chunk_tokens, options.batch_max);
+    HEARTH_TRY(state->executor, Executor::make(model, *state->blocks, *state->pool, step_tokens, options.context_max));
+    state->model = std::move(model);
+    state->options = options;
+    return std::unique_ptr<Engine>(new Engine(std::move(state)));
+}
+
+Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Engine::~Engine() = default;
+
+const models::Model& Engine::model() const { return *state_->model; }
+const EngineOptions& Engine::options() const { return state_->options; }
+std::uint64_t Engine::kv_bytes() const { return state_->blocks->bytes(); }
+
+Status Engine::State::check_ids(std::span<const int> ids) const {
+    if (ids.empty()) return fail(Fault::usage, "expected at least one token, saw none");
+    const std::int64_t vocab = model->config().vocab;
+    for (std::size_t i = 0; i < ids.size(); ++i)
+        if (ids[i] < 0 || ids[i] >= vocab)
+            return fail(Fault::out_of_range, "token {}: expected an id from 0 to {}, saw {}", i, vocab - 1, ids[i]);
+    if (static_cast<std::int64_t>(ids.size()) > options.context_max)
+        return fail(Fault::out_of_range, "expected at most {} tokens of context, saw {}", options.context_max, ids.size());
+    return {};
+}
+
+Status Engine::State::check_request(const Request& request) const {
+    HEARTH_TRY_STATUS(check_ids(request.prompt));
+    HEARTH_TRY_STATUS(engine::check(request.sampling, model->config().vocab));
+    if (request.new_tokens_max < 1)
+        return fail(Fault::out_of_range, "new_tokens_max: expected at least 1, saw {}", request.new_tokens_max);
+    if (static_cast<std::int64_t>(request.prompt.size()) >= options.context_max)
+        return fail(Fault::out_of_range, "expected a prompt shorter than the context of {} tokens, saw {}",
+                    options.context_max, request.prompt.size());
+    for (const std::string& stop : request.stop_strings)
+        if (stop.empty()) return fail(Fault::usage, "stop: expected strings of at least one character, saw \"\"");
+    return {};
+}
+
+Status Engine::score(std::span<const int> ids, const LogitsSink& sink, std::int64_t first_position) {
+    State& s = *state_;
+    HEARTH_CHECK(s.running.empty(), "score and generate do not mix");
+    HEARTH_TRY_STATUS(s.check_ids(ids));
+    SequenceState sequence(*s.blocks);
+    HEARTH_TRY_STATUS(sequence.reserve(static_cast<std::int64_t>(ids.size())));
+    const auto chunk = static_cast<std::size_t>(s.options.chunk_tokens);
+    for (std::size_t at = 0; at < ids.size(); at += chunk) {
+        const auto tokens = ids.subspan(at, std::min(chunk, ids.size() - at));
+        const auto begin = static_cast<std::int64_t>(at);
+        const StepPart part{&sequence, tokens,
+                            std::clamp<std::int64_t>(first_position - begin, 0, static_cast<std::int64_t>(tokens.size()))};
+        s.executor->run({&part, 1}, [&](std::size_t, std::int64_t token, std::span<const float> logits) {
+            sink(begin + token, logits);
+        });
+    }
+    return {};
+}
+
+Result<std::vector<std::vector<double>>> Engine::score_continuations(std::span<const int> prompt,
+                                                                     std::span<const std::vector<int>> continuations) {
+    State& s = *state_;
+    HEARTH_CHECK(s.running.empty(), "score and generate do not mix");
+    HEARTH_TRY_STATUS(s.check_ids(prompt));
+    std::vector<std::vector<double>> scores(continuations.size());
+    for (const auto& ids : continuations) {
+        HEARTH_TRY_STATUS(s.check_ids(ids));
+        if (static_cast<std::int64_t>(prompt.size() + ids.size()) > s.options.context_max)
+            return fail(Fault::out_of_range, "expected at most {} tokens of context, saw {}", s.options.context_max,
+                        prompt.size() + ids.size());
+    }
+    // The prompt once; its last logits score every first token.
+    SequenceState base(*s.blocks);
+    HEARTH_TRY_STATUS(base.reserve(static_cast<std::int64_t>(prompt.size())));
+    const auto score_one = [&](std::size_t i, std::size_t token, std::span<const float> logits, double norm) {
+        const int id = continuations[i][token];
+        scores[i].push_back(static_cast<double>(logits[static_cast<std::size_t>(id)]) - norm);
+    };
+    const auto chunk = static_cast<std::size_t>(s.options.chunk_tokens);
+    for (std::size_t at = 0; at < prompt.size(); at += chunk) {
+        const auto tokens = prompt.subspan(at, std::min(chunk, prompt.size() - at));
+        const bool last = at + tokens.size() == prompt.size();
+        const auto n = static_cast<std::int64_t>(tokens.size());
+        const StepPart part{&base, tokens, last ? n - 1 : n};
+        s.executor->run({&part, 1}, [&](std::size_t, std::int64_t, std::span<const float> logits) {
+            const double norm = log_sum_exp(logits);
+            for (std::size_t i = 0; i < continuations.size(); ++i) score_one(i, 0, logits, norm);
+        });
+    }
+    // Then the continuations, each on a fork, as many together as a step takes. The last token predicts nothing.
+    for (std::size_t first = 0; first < continuations.size();) {
+        std::vector<SequenceState> forks;
+        std::vector<StepPart> parts;
+        std::vector<std::size_t> which;
+        std::size_t n_tokens = 0, next = first;
+        forks.reserve(continuations.size());
+        for (; next < continuations.size(); ++next) {
+            const auto tokens = std::span(continuations[next]).first(continuations[next].size() - 1);
+            if (tokens.empty()) continue;
+            if (tokens.size() > chunk)
+                return fail(Fault::out_of_range, "expected continuations of at most {} tokens, saw {}", chunk + 1,
+                            continuations[next].size());
+            if (n_tokens + tokens.size() > chunk) break;
+            forks.push_back(base.fork());
+            HEARTH_TRY_STATUS(forks.back().reserve(static_cast<std::int64_t>(tokens.size())));
+            parts.push_back({nullptr, tokens, 0});
+            which.push_back(next);
+            n_tokens += tokens.size();
+        }
+        for (std::size_t i = 0; i < parts.size(); ++i) parts[i].state = &forks[i];
+        if (!parts.empty())
+            s.executor->run(parts, [&](std::size_t part, std::int64_t token, std::span<const float> logits) {
+                score_one(which[part], static_cast<std::size_t>(token) + 1, logits, log_sum_exp(logits));
+            });
+        first = next;
+    }
+    return scores;
+}
+
+Result<std::uint64_t> Engine::submit(Request request, Done done) {
+    State& s = *state_;
+    HEARTH_TRY_STATUS(s.check_request(request));
+    if (s.waiting.size() >= kWaitingMax)
+        return fail(Fault::busy, "the queue holds its limit of {} requests; try again later", kWaitingMax);
+    const auto room = s.options.context_max - static_cast<std::int64_t>(request.prompt.size());
+    request.new_tokens_max = static_cast<int>(std::min<std::int64_t>(request.new_tokens_max, room));
+    if (!request.ignore_eos) {
+        const auto& eos = s.model->config().eos_ids;
+        request.stop_ids.insert(request.stop_ids.end(), eos.begin(), eos.end());
+    }
+    const std::uint64_t handle = s.next_handle++;
+    s.waiting.push_back(
+        std::make_unique<Sequence>(handle, std::move(request), std::move(done), *s.blocks, s.tokenizer()));
+    return handle;
+}
+
+void Engine::cancel(std::uint64_t handle) {
+    for (auto& sequence : state_->waiting)
+        if (sequence->handle() == handle) sequence->cancel();
+    for (auto& sequence : state_->running)
+        if (sequence->handle() == handle) sequence->cancel();
+}
+
+void Engine::State::admit() {
+    while (!waiting.empty() && static_cast<int>(running.size()) < options.batch_max) {
+        const std::int64_t needed = blocks_for(waiting.front()->tokens_max());
+        if (!waiting.front()->finished() && blocks_promised + needed > blocks->n_blocks()) break;
+        blocks_promised += needed;
+        running.push_back(std::move(waiting.front()));
+        waiting.pop_front();
+    }
+}
+
+void Engine::State::retire() {
+    for (auto& sequence : running)
+        if (sequence->finished()) {
+            blocks_promised -= blocks_for(sequence->tokens_max());
+            sequence->state.truncate(0);
+            sequence->deliver();
+        }
+    std::erase_if(running, [](const auto& sequence) { return sequence->finished(); });
+}
+
+Result<bool> Engine::step() {
+    State& s = *state_;
+    s.admit();
+    s.retire();  // what was cancelled before it ran
+    if (s.running.empty()) return !s.waiting.empty();
+    std::vector<StepPart> parts;
+    std::vector<Sequence*> owners;
+    std::size_t room = static_cast<std::size_t>(std::max(s.options.chunk_tokens, s.options.batch_max));
+    // Sequences that decode come first: a long prompt must not make them wait for more than a chunk.
+    for (const bool prefill : {false, true})
+        for (auto& sequence : s.running) {
+            if (sequence->in_prefill() != prefill || room == 0) continue;
+            const auto pending = sequence->pending();
+            const auto tokens = pending.first(std::min(pending.size(), room));
+            HEARTH_TRY_STATUS(sequence->state.reserve(static_cast<std::int64_t>(tokens.size())));
+            const auto n = static_cast<std::int64_t>(tokens.size());
+            parts.push_back({&sequence->state, tokens, tokens.size() == pending.size() ? n - 1 : n});
+            owners.push_back(sequence.get());
+            room -= tokens.size();
+        }
+    // Tokens are drawn after the step: a draw appends to the list that `tokens` points into.
+    std::vector<std::vector<float>> rows(parts.size());
+    s.executor->run(parts, [&](std::size_t part, std::int64_t, std::span<const float> logits) {
+        rows[part].assign(logits.begin(), logits.end());
+    });
+    for (std::size_t i = 0; i < parts.size(); ++i)
+        if (!rows[i].empty() && !owners[i]->finished()) owners[i]->take(rows[i]);
+    s.retire();
+    return true;
+}
+
+Result<std::vector<Completion>> Engine::generate(std::vector<Request> requests) {
+    for (std::size_t i = 0; i < requests.size(); ++i)
+        if (auto ok = state_->check_request(requests[i]); !ok) return fail(ok.error().at(fmt::format("request {}", i)));
+    std::vector<Completion> completions(requests.size());
+    std::size_t submitted = 0;
+    for (bool busy = true; busy || submitted < requests.size();) {
+        while (submitted < requests.size() && state_->waiting.size() < kWaitingMax / 2) {
+            const std::size_t i = submitted++;
+            HEARTH_TRY(const auto handle, submit(std::move(requests[i]), [&completions, i](Result<Completion> done) {
+                           if (done) completions[i] = std::move(*done);
+                       }));
+            (void)handle;
+        }
+        HEARTH_TRY(busy, step());
+    }
+    return completions;
+}
+
+}  // namespace hearth::engine

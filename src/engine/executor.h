@@ -1,0 +1,74 @@
+// engine/executor.h - runs a model's program over a step: new tokens of several sequences at once.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "engine/kv_blocks.h"
+#include "kernels/table.h"
+#include "models/model.h"
+
+namespace hearth::engine {
+
+// The new tokens of one sequence in a step. Their positions follow state->length(); room must be reserved.
+struct StepPart {
+    SequenceState* state = nullptr;
+    std::span<const int> tokens;
+    std::int64_t logits_from = 0;  // tokens from this index on want logits; tokens.size(): none does
+};
+
+class Executor {
+  public:
+    // `tokens_max`: of one step, over all sequences. Errors: no_memory.
+    static Result<std::unique_ptr<Executor>> make(std::shared_ptr<const models::Model> model, KvBlocks& blocks,
+                                                  ThreadPool& pool, std::int64_t tokens_max, std::int64_t context_max);
+
+    // Runs one step and advances the states. Calls sink(part, token, logits) in order for each token that wants logits.
+    using Sink = std::function<void(std::size_t part, std::int64_t token, std::span<const float> logits)>;
+    void run(std::span<const StepPart> parts, const Sink& sink);
+
+    [[nodiscard]] const kernels::CpuKernels& kernels() const { return *kernels_; }
+
+  private:
+    struct Buffer {
+        std::span<float> data;
+        std::int64_t width = 0, stride = 0;
+        [[nodiscard]] float* row(std::int64_t i) const { return data.data() + i * stride; }
+    };
+    // Where one token of the step belongs.
+    struct Place {
+        int part;
+        std::int64_t position;
+    };
+    Executor(std::shared_ptr<const models::Model> model, KvBlocks& blocks, ThreadPool& pool);
+    Status allocate(std::int64_t tokens_max, std::int64_t context_max);
+    void place_tokens(std::span<const StepPart> parts);
+    void run_op(const models::Op& op, std::span<const StepPart> parts, std::int64_t n_rows);
+    void embed(const models::Op& op, std::span<const StepPart> parts);
+    void linear(const models::Op& op, std::int64_t n_rows);
+    void append_kv(const models::Op& op, std::span<const StepPart> parts);
+    void attention(const models::Op& op, std::span<const StepPart> parts);
+    [[nodiscard]] const Buffer& buffer(models::ValueId id) const { return buffers_[static_cast<std::size_t>(id)]; }
+    // Calls body(row) for rows [0, n), shared out among the workers when there are enough of them.
+    template <class Body>
+    void each_row(std::int64_t n, Body&& body);
+
+    std::shared_ptr<const models::Model> model_;
+    KvBlocks* blocks_;
+    ThreadPool* pool_;
+    const kernels::CpuKernels* kernels_;
+    Arena arena_;
+    std::vector<Buffer> buffers_;  // by ValueId
+    std::span<float> scratch_;     // linear and attention, a share a worker
+    std::int64_t scratch_per_worker_ = 0;
+    std::span<float> cos_, sin_;   // [tokens_max, head_dim / 2] of this step's positions
+    std::vector<Place> places_;    // by row of the step
+    std::vector<std::int64_t> selected_;  // rows that want logits
+    std::int64_t select_begin_ = 0;       // first of the slice that runs through the head
+    std::vector<const float*> key_rows_, value_rows_;  // block pointers, a share a worker
+    std::int64_t context_blocks_ = 0;
+};
+
+}  // namespace hearth::engine

@@ -1,0 +1,20 @@
+// kernels/cpu/fill_table.inl - one instruction set's table; the only symbol its object exports.
+// HEARTH_TABLE and HEARTH_ISA are set by the shell that includes this.
+
+extern "C" {
+extern const CpuKernels HEARTH_TABLE;
+const CpuKernels HEARTH_TABLE = {
+    HEARTH_ISA,
+    // In the order of PanelKind.
+    {linear<PanelReadF32>, linear<PanelReadBf16>, linear<PanelReadF16>, linear<PanelReadFp8>, linear<PanelReadQ8_0>,
+     linear<PanelReadQ4_0>, linear<PanelReadQ4_K>, linear<PanelReadQ6_K>, linear<PanelReadMxfp4>,
+     linear<PanelReadNvfp4>},
+    attend,
+    rms_norm,
+    rope,
+    swiglu,
+    add,
+    read_bytes,
+    fma_chains,
+};
+}

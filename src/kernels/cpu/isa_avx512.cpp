@@ -1,0 +1,23 @@
+// kernels/cpu/isa_avx512.cpp - the shell that compiles the kernels for avx512. Exports one symbol.
+#include <math.h>
+#include <stdint.h>
+
+#include "kernels/table.h"
+
+namespace hearth::kernels {
+namespace {
+#include "kernels/cpu/row_avx512.h"
+
+#include "kernels/cpu/panels.inl"
+
+#include "kernels/cpu/linear.inl"
+
+#include "kernels/cpu/attention.inl"
+
+#include "kernels/cpu/elementwise.inl"
+}  // namespace
+
+#define HEARTH_TABLE hearth_kernels_avx512
+#define HEARTH_ISA "avx512"
+#include "kernels/cpu/fill_table.inl"
+}  // namespace hearth::kernels

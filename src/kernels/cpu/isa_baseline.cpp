@@ -1,0 +1,23 @@
+// kernels/cpu/isa_baseline.cpp - the shell that compiles the kernels for baseline. Exports one symbol.
+#include <math.h>
+#include <stdint.h>
+
+#include "kernels/table.h"
+
+namespace hearth::kernels {
+namespace {
+#include "kernels/cpu/row_baseline.h"
+
+#include "kernels/cpu/panels.inl"
+
+#include "kernels/cpu/linear.inl"
+
+#include "kernels/cpu/attention.inl"
+
+#include "kernels/cpu/elementwise.inl"
+}  // namespace
+
+#define HEARTH_TABLE hearth_kernels_baseline
+#define HEARTH_ISA "baseline"
+#include "kernels/cpu/fill_table.inl"
+}  // namespace hearth::kernels

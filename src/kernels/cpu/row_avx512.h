@@ -1,0 +1,70 @@
+// kernels/cpu/row_avx512.h - sixteen lanes in one register.
+#pragma once
+
+#include <immintrin.h>
+#include <stdint.h>
+
+#define ROW_FN static inline __attribute__((always_inline))
+
+typedef __m512 Row;
+typedef __m128i Codes;
+// 2 panels x 3 tokens x 4 partial sums fill 24 of 32 registers.
+enum { kTilePanels = 2, kTileTokens = 3, kGemvPanels = 2 };
+
+ROW_FN Row row_load(const float* p) { return _mm512_loadu_ps(p); }
+ROW_FN void row_store(float* p, Row a) { _mm512_storeu_ps(p, a); }
+ROW_FN Row row_set1(float x) { return _mm512_set1_ps(x); }
+ROW_FN Row row_add(Row a, Row b) { return _mm512_add_ps(a, b); }
+ROW_FN Row row_sub(Row a, Row b) { return _mm512_sub_ps(a, b); }
+ROW_FN Row row_mul(Row a, Row b) { return _mm512_mul_ps(a, b); }
+ROW_FN Row row_div(Row a, Row b) { return _mm512_div_ps(a, b); }
+ROW_FN Row row_max(Row a, Row b) { return _mm512_max_ps(a, b); }
+ROW_FN Row row_fma(Row a, Row b, Row c) { return _mm512_fmadd_ps(a, b, c); }
+ROW_FN Row row_zero_below(Row value, Row x, float limit) {
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, _mm512_set1_ps(limit), _CMP_GE_OQ), value);
+}
+ROW_FN Row row_keep_lanes(Row x, int begin, int end, float fill) {
+    const uint32_t below_end = end >= 16 ? 0xffffu : (1u << (end < 0 ? 0 : end)) - 1u;
+    const uint32_t below_begin = begin <= 0 ? 0u : begin >= 16 ? 0xffffu : (1u << begin) - 1u;
+    return _mm512_mask_mov_ps(_mm512_set1_ps(fill), (__mmask16)(below_end & ~below_begin), x);
+}
+ROW_FN Row row_scale_by_magic(Row x, Row n_magic) {
+    const __m512i n = _mm512_add_epi32(_mm512_castps_si512(n_magic), _mm512_set1_epi32(127));
+    return _mm512_mul_ps(x, _mm512_castsi512_ps(_mm512_slli_epi32(n, 23)));
+}
+ROW_FN float row_sum(Row a) {
+    const __m256 lo = _mm512_castps512_ps256(a);
+    const __m256 hi = _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(a), 1));
+    const __m256 eight = _mm256_add_ps(lo, hi);
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+ROW_FN float row_largest(Row a) { return _mm512_reduce_max_ps(a); }
+ROW_FN Row row_from_bf16(const uint8_t* p) {
+    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
+ROW_FN Row row_from_f16(const uint8_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)p)); }
+ROW_FN Codes codes_load(const uint8_t* p) { return _mm_loadu_si128((const __m128i*)p); }
+ROW_FN Codes codes_low(Codes c) { return _mm_and_si128(c, _mm_set1_epi8(15)); }
+ROW_FN Codes codes_high(Codes c) { return _mm_and_si128(_mm_srli_epi16(c, 4), _mm_set1_epi8(15)); }
+ROW_FN Codes codes_lookup(const int8_t* table, Codes c) {
+    return _mm_shuffle_epi8(_mm_loadu_si128((const __m128i*)table), c);
+}
+ROW_FN Row row_from_i8(Codes c) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(c)); }
+ROW_FN Row row_from_u8(Codes c) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(c)); }
+ROW_FN Row row_from_e4m3(Codes c) {
+    const __m512i wide = _mm512_cvtepu8_epi32(c);
+    const __m512i magnitude = _mm512_slli_epi32(_mm512_and_si512(wide, _mm512_set1_epi32(0x7f)), 20);
+    const __m512i sign = _mm512_slli_epi32(_mm512_and_si512(wide, _mm512_set1_epi32(0x80)), 24);
+    const __m512 value = _mm512_mul_ps(_mm512_castsi512_ps(magnitude), _mm512_set1_ps(0x1p120f));
+    return _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(value), sign));
+}
+ROW_FN Row row_from_e8m0_half(Codes c) {
+    const __m512i e = _mm512_cvtepu8_epi32(c);
+    const __m512i normal = _mm512_slli_epi32(_mm512_sub_epi32(e, _mm512_set1_epi32(1)), 23);
+    const __m512i small = _mm512_sllv_epi32(_mm512_set1_epi32(0x00200000), e);
+    const __mmask16 is_normal = _mm512_cmpge_epi32_mask(e, _mm512_set1_epi32(2));
+    return _mm512_castsi512_ps(_mm512_mask_mov_epi32(small, is_normal, normal));
+}

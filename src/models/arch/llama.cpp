@@ -1,0 +1,40 @@
+// models/arch/llama.cpp - Llama 2 and 3: pre-norm, grouped queries, RoPE, SwiGLU; biases where the config says so.
+// Source: transformers, models/llama/modeling_llama.py.
+#include "models/architecture.h"
+
+namespace hearth::models {
+namespace {
+
+void layer(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
+    const int qkv = b.new_fused_group(), gate_up = b.new_fused_group();
+    const ValueId h = b.rms_norm("h", x, "input_layernorm.weight");
+    const ValueId q = b.linear("q", h, "self_attn.q_proj", Role::attn_q, c.q_width(), c.attention_bias, qkv);
+    const ValueId k = b.linear("k", h, "self_attn.k_proj", Role::attn_k, c.kv_width(), c.attention_bias, qkv);
+    const ValueId v = b.linear("v", h, "self_attn.v_proj", Role::attn_v, c.kv_width(), c.attention_bias, qkv);
+    b.rope(q);
+    b.rope(k);
+    const ValueId attended = b.attention("attended", q, k, v);
+    b.add(x, b.linear("h", attended, "self_attn.o_proj", Role::attn_output, c.d_model, c.output_bias));
+    const ValueId f = b.rms_norm("h", x, "post_attention_layernorm.weight");
+    const ValueId gate = b.linear("gate", f, "mlp.gate_proj", Role::ffn_gate, c.d_ff, c.mlp_bias, gate_up);
+    const ValueId up = b.linear("up", f, "mlp.up_proj", Role::ffn_up, c.d_ff, c.mlp_bias, gate_up);
+    b.add(x, b.linear("h", b.swiglu("gate", gate, up), "mlp.down_proj", Role::ffn_down, c.d_model, c.mlp_bias));
+}
+
+Program build(const ModelConfig& c) {
+    ProgramBuilder b(c);
+    const ValueId x = b.embed("model.embed_tokens.weight");
+    for (int i = 0; i < c.n_layers; ++i) {
+        b.begin_layer(i);
+        layer(b, c, x);
+    }
+    b.begin_layer(kNone);
+    return b.finish(b.rms_norm("last", b.select_rows("last", x), "model.norm.weight"), "lm_head");
+}
+
+}  // namespace
+
+extern const Architecture k_llama;
+const Architecture k_llama = {"llama", "LlamaForCausalLM", 0, false, true, build};
+
+}  // namespace hearth::models

@@ -1,0 +1,26 @@
+// models/architecture.h - the registry: one row an architecture, one file in arch/ each.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "models/config.h"
+#include "models/program.h"
+
+namespace hearth::models {
+
+struct Architecture {
+    const char* name;       // ours, transformers' model_type and GGUF's general.architecture
+    const char* hf_class;   // "Qwen3ForCausalLM"
+    // Class defaults of transformers for keys that a config may leave out.
+    int head_dim_default;   // 0: hidden_size / heads
+    bool tied_default;
+    // GGUF's converters permute the rows of q and k for this family, so that pairs lie side by side.
+    bool gguf_permutes_qk;
+    Program (*build)(const ModelConfig& config);
+};
+
+const Architecture* find_architecture(std::string_view name);  // null: unknown
+std::string architecture_names();                              // "llama, qwen3"
+
+}  // namespace hearth::models

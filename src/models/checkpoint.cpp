@@ -1,0 +1,147 @@
+// models/checkpoint.cpp - finds tensors in either container and recognises how they are quantized by what they are.
+#include "models/checkpoint.h"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "models/architecture.h"
+#include "models/tensor_names.h"
+
+namespace hearth::models {
+namespace {
+
+Status expect_shape(std::string_view name, const TensorView& view, const Shape& shape) {
+    if (view.shape == shape) return {};
+    return fail(Fault::corrupt, "{}: expected shape {}, saw {} {}", name, shape.text(), info(view.dtype).name,
+                view.shape.text());
+}
+
+std::string_view without_suffix(std::string_view name, std::string_view suffix) {
+    return name.ends_with(suffix) ? name.substr(0, name.size() - suffix.size()) : name;
+}
+
+// generation_config.json may name more end tokens than config.json does.
+Status add_generation_config(const fs::path& folder, ModelConfig& config) {
+    const fs::path path = folder / "generation_config.json";
+    std::error_code ignored;
+    if (!fs::exists(path, ignored)) return {};
+    HEARTH_TRY(const std::string text, read_text(path, kTextFileBytesMax));
+    HEARTH_TRY(const Json json, parse_json(text, path.string()));
+    return add_eos_ids(JsonCursor(json, path.string()), config);
+}
+
+}  // namespace
+
+Result<Checkpoint> Checkpoint::open(const fs::path& path) {
+    Checkpoint checkpoint;
+    checkpoint.path_ = path;
+    std::error_code error;
+    if (!fs::exists(path, error))
+        return fail(Fault::not_found, "{}: expected a model folder or a .gguf file, saw nothing", path.string());
+    if (!fs::is_directory(path, error)) {
+        HEARTH_TRY(formats::Gguf file, formats::Gguf::open(path));
+        HEARTH_TRY(checkpoint.config_, read_gguf_config(file, path.string()));
+        checkpoint.gguf_ = std::make_unique<formats::Gguf>(std::move(file));
+        return checkpoint;
+    }
+    const fs::path config_path = path / "config.json";
+    HEARTH_TRY(const std::string text, read_text(config_path, kTextFileBytesMax));
+    HEARTH_TRY(const Json json, parse_json(text, config_path.string()));
+    HEARTH_TRY(checkpoint.config_, read_hf_config(json, config_path.string()));
+    HEARTH_TRY_STATUS(add_generation_config(path, checkpoint.config_));
+    HEARTH_TRY(formats::Safetensors files, formats::Safetensors::open(path));
+    checkpoint.safetensors_ = std::make_unique<formats::Safetensors>(std::move(files));
+    return checkpoint;
+}
+
+std::uint64_t Checkpoint::file_bytes() const { return gguf_ ? gguf_->file_bytes() : safetensors_->file_bytes(); }
+
+std::optional<TensorView> Checkpoint::find(std::string_view name) const {
+    if (gguf_) {
+        const auto theirs = gguf_tensor_name(name);
+        const formats::GgufEntry* entry = theirs ? gguf_->find(*theirs) : nullptr;
+        if (entry == nullptr) return std::nullopt;
+        return gguf_->view(*entry);
+    }
+    const formats::SafetensorsEntry* entry = safetensors_->find(name);
+    if (entry == nullptr) return std::nullopt;
+    return safetensors_->view(*entry);
+}
+
+Result<TensorView> Checkpoint::tensor(std::string_view name) const {
+    if (auto view = find(name)) return *view;
+    return fail(Fault::corrupt, "{}: expected the tensor {}, saw none", path_.string(), name);
+}
+
+Result<float> Checkpoint::scalar(std::string_view name, const TensorView& view) const {
+    if (view.dtype != DType::f32 || view.shape.n_elems() != 1)
+        return fail(Fault::corrupt, "{}: expected one F32 value, saw {} {}", name, info(view.dtype).name,
+                    view.shape.text());
+    float value = 0;
+    std::memcpy(&value, view.bytes.data(), sizeof value);
+    if (!std::isfinite(value) || value <= 0)
+        return fail(Fault::corrupt, "{}: expected a positive number, saw {}", name, value);
+    return value;
+}
+
+Result<LinearSource> Checkpoint::linear(std::string_view name, const Shape& shape) const {
+    const std::string base(without_suffix(name, ".weight"));
+    const Shape code_shape{shape[0], shape[1] / 2}, scale_shape{shape[0], shape[1] / 16};
+    LinearSource source;
+    const auto packed = find(base + ".weight_packed");
+    if (packed && !is_gguf()) {  // compressed-tensors: the global scale is a divisor
+        source.weight = *packed;
+        HEARTH_TRY(source.scales, tensor(base + ".weight_scale"));
+        HEARTH_TRY(const TensorView global, tensor(base + ".weight_global_scale"));
+        HEARTH_TRY(const float divisor, scalar(base + ".weight_global_scale", global));
+        source.scale = 1.0f / divisor;
+    } else {
+        HEARTH_TRY(source.weight, tensor(name));
+        if (is_gguf()) {
+            const formats::GgufEntry* scale = nullptr;
+            if (const auto theirs = gguf_tensor_name(base + ".weight"))
+                scale = gguf_->find(std::string(without_suffix(*theirs, ".weight")) + ".scale");
+            if (scale != nullptr) {
+                HEARTH_TRY(source.scale, scalar(scale->name, gguf_->view(*scale)));
+            }
+        } else if (const auto scale = find(base + ".weight_scale")) {
+            // One name, two meanings: block scales of NVFP4, or the scalar of FP8. The tensors tell, not the config.
+            if (source.weight.dtype == DType::u8) {
+                source.scales = *scale;
+                HEARTH_TRY(const TensorView second, tensor(base + ".weight_scale_2"));
+                HEARTH_TRY(source.scale, scalar(base + ".weight_scale_2", second));
+            } else {
+                HEARTH_TRY(source.scale, scalar(base + ".weight_scale", *scale));
+            }
+        }
+    }
+    if (source.scales) {
+        if (source.weight.dtype != DType::u8 || source.scales->dtype != DType::f8_e4m3)
+            return fail(Fault::corrupt, "{}: expected U8 codes and F8_E4M3 scales, saw {} and {}", name,
+                        info(source.weight.dtype).name, info(source.scales->dtype).name);
+        HEARTH_TRY_STATUS(expect_shape(name, source.weight, code_shape));
+        HEARTH_TRY_STATUS(expect_shape(base + ".weight_scale", *source.scales, scale_shape));
+        if (shape[1] % 16 != 0) return fail(Fault::corrupt, "{}: expected a width of whole 16s, saw {}", name, shape[1]);
+        // A divisor read as a multiplier, or the reverse, is the classic way to silent garbage: weights are below 1e4.
+        if (source.scale >= 1)
+            return fail(Fault::corrupt, "{}: expected a tensor scale below 1, saw {}", name, source.scale);
+    } else {
+        HEARTH_TRY_STATUS(expect_shape(name, source.weight, shape));
+    }
+    return source;
+}
+
+std::vector<std::int32_t> Checkpoint::row_order(std::string_view name) const {
+    const bool q = name.find(".q_proj.") != std::string_view::npos, k = name.find(".k_proj.") != std::string_view::npos;
+    if (!is_gguf() || !(q || k) || !find_architecture(config_.architecture)->gguf_permutes_qk) return {};
+    // The converter turned rows (half, pair) of each head into (pair, half).
+    const int n_heads = q ? config_.n_heads : config_.n_kv_heads, half = config_.head_dim / 2;
+    std::vector<std::int32_t> order;
+    order.reserve(static_cast<std::size_t>(n_heads) * static_cast<std::size_t>(config_.head_dim));
+    for (int head = 0; head < n_heads; ++head)
+        for (int d = 0; d < config_.head_dim; ++d) order.push_back(head * config_.head_dim + d % half * 2 + d / half);
+    return order;
+}
+
+}  // namespace hearth::models

@@ -1,0 +1,51 @@
+// models/checkpoint.h - a model's files seen as one: tensors by transformers' names, whatever the container.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "formats/gguf.h"
+#include "formats/safetensors.h"
+#include "models/config.h"
+
+namespace hearth::models {
+
+// A linear's weight as its file holds it.
+struct LinearSource {
+    TensorView weight;                 // the matrix, or NVFP4 codes (U8 [rows, cols / 2]) when `scales` is there
+    std::optional<TensorView> scales;  // NVFP4 block scales, F8_E4M3 [rows, cols / 16]
+    float scale = 1;                   // multiplies the whole matrix
+    [[nodiscard]] std::uint64_t bytes() const { return weight.bytes.size() + (scales ? scales->bytes.size() : 0); }
+};
+
+class Checkpoint {
+  public:
+    // `path`: a folder with config.json and safetensors, or a .gguf file. Views live as long as this.
+    static Result<Checkpoint> open(const fs::path& path);
+
+    [[nodiscard]] const ModelConfig& config() const { return config_; }
+    [[nodiscard]] const fs::path& path() const { return path_; }
+    [[nodiscard]] bool is_gguf() const { return gguf_ != nullptr; }
+    [[nodiscard]] std::uint64_t file_bytes() const;
+
+    // By transformers' full name. Errors: corrupt (absent).
+    [[nodiscard]] Result<TensorView> tensor(std::string_view name) const;
+    // A linear by its name with ".weight", in every quantized form that files have: plain, FP8 with a scalar scale,
+    // NVFP4 of ModelOpt and of compressed-tensors, GGUF blocks with an optional `.scale`.
+    // Errors: corrupt (absent, shapes that do not fit `shape`, a scale that is no positive number).
+    [[nodiscard]] Result<LinearSource> linear(std::string_view name, const Shape& shape) const;
+    // GGUF's permuted q/k rows: which file row each row is; empty when they are in order.
+    [[nodiscard]] std::vector<std::int32_t> row_order(std::string_view name) const;
+
+  private:
+    [[nodiscard]] std::optional<TensorView> find(std::string_view name) const;
+    [[nodiscard]] Result<float> scalar(std::string_view name, const TensorView& view) const;
+    fs::path path_;
+    ModelConfig config_;
+    std::unique_ptr<formats::Safetensors> safetensors_;
+    std::unique_ptr<formats::Gguf> gguf_;
+};
+
+}  // namespace hearth::models

@@ -1,0 +1,107 @@
+// models/model.cpp - loads what the program declares, tensor by tensor.
+#include "models/model.h"
+
+#include "base/check.h"
+#include "models/architecture.h"
+#include "quant/formats.h"
+
+namespace hearth::models {
+namespace {
+
+bool is_vector(Role role) { return role == Role::norm || role == Role::qk_norm || role == Role::bias; }
+
+Result<std::span<const float>> load_vector(Model& model, const TensorSpec& spec) {
+    HEARTH_TRY(const TensorView view, model.checkpoint.tensor(spec.name));
+    if (view.shape != spec.shape)
+        return fail(Fault::corrupt, "{}: expected shape {}, saw {}", spec.name, spec.shape.text(), view.shape.text());
+    HEARTH_TRY(const auto values, model.arena.take<float>(static_cast<std::uint64_t>(spec.shape.n_elems()), "norms"));
+    if (auto ok = quant::decode(view, values); !ok) return fail(ok.error().at(spec.name));
+    return values;
+}
+
+// Biases of permuted rows follow their rows.
+void reorder(std::span<const float> values, std::span<const std::int32_t> order) {
+    if (order.empty()) return;
+    const std::vector<float> before(values.begin(), values.end());
+    auto* out = const_cast<float*>(values.data());
+    for (std::size_t i = 0; i < order.size(); ++i) out[i] = before[static_cast<std::size_t>(order[i])];
+}
+
+Result<kernels::PackedMatrix> load_matrix(Model& model, const TensorSpec& spec, ThreadPool& pool) {
+    HEARTH_TRY(const LinearSource source, model.checkpoint.linear(spec.name, spec.shape));
+    const auto order = model.checkpoint.row_order(spec.name);
+    auto packed = source.scales
+                      ? kernels::pack_nvfp4(source.weight, *source.scales, source.scale, order, model.arena, pool)
+                      : kernels::pack(source.weight, source.scale, order, model.arena, pool);
+    if (!packed) return fail(packed.error().at(spec.name));
+    return packed;
+}
+
+Status load_tensors(Model& model, ThreadPool& pool) {
+    const Program& program = model.program;
+    std::vector<bool> multiplied(program.tensors.size());
+    for (const Op& op : program.ops)
+        if (op.kind == OpKind::linear) multiplied[static_cast<std::size_t>(op.weight)] = true;
+    model.tensors.resize(program.tensors.size());
+    for (std::size_t i = 0; i < program.tensors.size(); ++i) {
+        const TensorSpec& spec = program.tensors[i];
+        LoadedTensor& loaded = model.tensors[i];
+        if (is_vector(spec.role)) {
+            HEARTH_TRY(loaded.vector, load_vector(model, spec));
+            if (spec.role == Role::bias) reorder(loaded.vector, model.checkpoint.row_order(spec.name));
+            continue;
+        }
+        if (spec.role == Role::embedding) {
+            HEARTH_TRY(const LinearSource source, model.checkpoint.linear(spec.name, spec.shape));
+            if (source.scales || quant::block_format(source.weight.dtype) == nullptr)
+                return fail(Fault::unsupported, "{}: expected an embedding whose rows can be decoded, saw {}", spec.name,
+                            info(source.weight.dtype).name);
+            loaded.rows = source.weight;
+            loaded.rows_scale = source.scale;
+        }
+        if (multiplied[i]) {
+            HEARTH_TRY(loaded.matrix, load_matrix(model, spec, pool));
+            model.weight_bytes += static_cast<std::uint64_t>(loaded.matrix.bytes());
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Model>> load_model(const fs::path& path, ThreadPool& pool, LoadOptions options) {
+    HEARTH_TRY(Checkpoint checkpoint, Checkpoint::open(path));
+    auto model = std::make_shared<Model>();
+    model->checkpoint = std::move(checkpoint);
+    const fs::path named = path.has_filename() ? path : path.parent_path();
+    model->name = named.filename() == "." ? fs::absolute(path).parent_path().filename().string()
+                                          : (model->checkpoint.is_gguf() ? named.stem() : named.filename()).string();
+    model->program = find_architecture(model->config().architecture)->build(model->config());
+    if (auto ok = load_tensors(*model, pool); !ok) return fail(ok.error().at(path.string()));
+    model->rope_frequencies = rope_frequencies(model->config().rope, model->config().head_dim);
+
+    if (auto tokenizer = load_tokenizer(path)) {
+        model->tokenizer = std::move(*tokenizer);
+    } else if (options.need_tokenizer) {
+        return fail(tokenizer.error());
+    }
+    if (auto chat_template = load_chat_template(path)) {
+        model->chat_template = std::move(*chat_template);
+    } else if (chat_template.error().fault != Fault::not_found) {
+        return fail(chat_template.error());
+    }
+    return std::shared_ptr<const Model>(std::move(model));
+}
+
+void embedding_row(const LoadedTensor& embedding, std::int64_t id, std::span<float> out) {
+    const TensorView& rows = embedding.rows;
+    const quant::BlockFormat* format = quant::block_format(rows.dtype);
+    HEARTH_DCHECK(format != nullptr && id >= 0 && id < rows.shape[0], "checked when loaded and by the engine");
+    const std::int64_t width = rows.shape[1];
+    const auto row_bytes = static_cast<std::size_t>(width / format->elems * format->bytes);
+    format->decode_row(rows.bytes.data() + static_cast<std::size_t>(id) * row_bytes, out.data(), width);
+    if (embedding.rows_scale != 1)
+        for (float& x : out) x *= embedding.rows_scale;
+}
+
+}  // namespace hearth::models

@@ -1,0 +1,51 @@
+// models/model.h - a model ready to run: its program, its weights packed for the kernels, its tokenizer and template.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "kernels/pack.h"
+#include "models/checkpoint.h"
+#include "models/config.h"
+#include "models/program.h"
+#include "models/tokenizer_files.h"
+#include "tensor/arena.h"
+
+namespace hearth::models {
+
+// One tensor of the program, loaded: a matrix for the kernels, a vector, or the embedding's rows in their file.
+struct LoadedTensor {
+    kernels::PackedMatrix matrix;     // rows > 0 when some linear reads it
+    std::span<const float> vector;    // norms and biases
+    TensorView rows;                  // the embedding, as stored; its rows are decoded when looked up
+    float rows_scale = 1;
+};
+
+class Model {
+  public:
+    [[nodiscard]] const ModelConfig& config() const { return checkpoint.config(); }
+
+    std::string name;                  // the folder's or file's name, for APIs and reports
+    Checkpoint checkpoint;             // keeps the files mapped
+    Program program;
+    std::vector<LoadedTensor> tensors; // by TensorId
+    Arena arena;                       // what the packed weights live in
+    std::vector<float> rope_frequencies;
+    std::optional<text::Tokenizer> tokenizer;    // absent in bare weights
+    std::optional<LoadedTemplate> chat_template; // absent in base models
+    std::uint64_t weight_bytes = 0;              // as packed: what decoding one token reads, embedding rows aside
+};
+
+struct LoadOptions {
+    bool need_tokenizer = true;  // false: weights alone will do (logits, bench)
+};
+
+// Loads and packs a model. Errors: not_found, corrupt, unsupported, no_memory, each naming file and tensor.
+Result<std::shared_ptr<const Model>> load_model(const fs::path& path, ThreadPool& pool, LoadOptions options = {});
+
+// One row of the embedding as float32. `id` is inside the vocabulary.
+void embedding_row(const LoadedTensor& embedding, std::int64_t id, std::span<float> out);
+
+}  // namespace hearth::models
