@@ -278,7 +278,7 @@ void linear(const CpuKernels& kernels, const PackedMatrix& weight, const float* 
     HEARTH_DCHECK(x_stride >= weight.cols_padded && y_stride >= weight.n_panels * kLanes, "rows are padded");
     HEARTH_DCHECK(scratch_floats_per_worker >= linear_scratch_floats(weight.cols_padded), "scratch fits");
     const std::int64_t n_workers = pool.size();
-    const auto body = [&](int worker) {
+    auto body = [&](int worker) {
         LinearArgs args{y, y_stride, x, x_stride, n_tokens, weight.panels, weight.panel_bytes, weight.cols_padded,
                         weight.scale, scratch + worker * scratch_floats_per_worker};
         // Pairs of panels, so that no worker is left with half a pair.

@@ -1,4 +1,5 @@
 // kernels/cpu/isa_avx512.cpp - the shell that compiles the kernels for avx512. Exports one symbol.
+#include <immintrin.h>
 #include <math.h>
 #include <stdint.h>
 

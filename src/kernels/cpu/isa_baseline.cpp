@@ -1,6 +1,7 @@
 // kernels/cpu/isa_baseline.cpp - the shell that compiles the kernels for baseline. Exports one symbol.
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "kernels/table.h"
 

@@ -1,8 +1,7 @@
 // kernels/cpu/row_avx512.h - sixteen lanes in one register.
 #pragma once
 
-#include <immintrin.h>
-#include <stdint.h>
+// Included inside a namespace: the shell includes what this needs.
 
 #define ROW_FN static inline __attribute__((always_inline))
 

@@ -1,9 +1,7 @@
 // kernels/cpu/row_baseline.h - sixteen lanes in plain C: the reference that the others must equal bit for bit.
 #pragma once
 
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
+// Included inside a namespace: the shell includes what this needs.
 
 #define ROW_FN static inline __attribute__((always_inline))
 

@@ -1,0 +1,131 @@
+// tests/kernels/elementwise_test.cpp - norms, activations and attention against double precision, equal on every ISA.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "base/rng.h"
+#include "kernels/select.h"
+
+namespace hearth::kernels {
+namespace {
+
+std::vector<float> gaussian(std::size_t n, std::uint64_t seed, double spread = 1) {
+    Philox random(seed);
+    std::vector<float> x(n);
+    for (float& v : x) v = static_cast<float>(spread * random.normal());
+    return x;
+}
+double d(float x) { return static_cast<double>(x); }
+
+TEST(RmsNorm, AgreesWithDoublePrecision) {
+    for (const std::size_t n : {1u, 16u, 40u, 64u, 4096u}) {
+        const auto x = gaussian(n, 1), gain = gaussian(n, 2);
+        double squares = 0;
+        for (const float v : x) squares += d(v) * d(v);
+        const double scale = 1 / std::sqrt(squares / static_cast<double>(n) + 1e-6);
+        std::vector<float> first;
+        for (const CpuKernels* kernels : runnable()) {
+            std::vector<float> y(n);
+            kernels->rms_norm(y.data(), x.data(), gain.data(), static_cast<std::int64_t>(n), 1e-6f);
+            // The sum of positive terms loses n/16 + 4 roundings at most, halved by the root, and four more follow.
+            const double relative = (static_cast<double>(n) / 32 + 8) * 0x1p-24;
+            for (std::size_t i = 0; i < n; ++i)
+                ASSERT_NEAR(d(y[i]), d(gain[i]) * d(x[i]) * scale, relative * std::fabs(d(gain[i]) * d(x[i]) * scale) + 1e-30);
+            if (first.empty()) first = y;
+            EXPECT_EQ(0, std::memcmp(first.data(), y.data(), n * sizeof(float))) << kernels->isa;
+        }
+    }
+}
+
+TEST(Swiglu, AgreesWithDoublePrecision) {
+    auto gate = gaussian(1000, 3, 8);
+    for (const float x : {0.0f, -0.0f, 90.0f, -90.0f, 1e30f, -1e30f}) gate.push_back(x);
+    const auto up = gaussian(gate.size(), 4);
+    std::vector<float> first;
+    for (const CpuKernels* kernels : runnable()) {
+        std::vector<float> y(gate.size());
+        kernels->swiglu(y.data(), gate.data(), up.data(), static_cast<std::int64_t>(y.size()));
+        for (std::size_t i = 0; i < y.size(); ++i) {
+            const double want = d(gate[i]) / (1 + std::exp(-d(gate[i]))) * d(up[i]);
+            ASSERT_NEAR(d(y[i]), want, 8 * 0x1p-24 * std::fabs(want) + 1e-30) << gate[i];
+        }
+        if (first.empty()) first = y;
+        EXPECT_EQ(0, std::memcmp(first.data(), y.data(), y.size() * sizeof(float))) << kernels->isa;
+    }
+}
+
+TEST(Rope, RotatesPairs) {
+    const std::vector<float> c = {0.5f, 0.25f}, s = {0.75f, -0.5f};
+    for (const CpuKernels* kernels : runnable()) {
+        std::vector<float> halves = {1, 2, 3, 4};
+        kernels->rope(halves.data(), c.data(), s.data(), 2, 0);
+        EXPECT_EQ(halves, (std::vector<float>{1 * .5f - 3 * .75f, 2 * .25f + 4 * .5f, 3 * .5f + 1 * .75f, 4 * .25f - 2 * .5f}));
+        std::vector<float> pairs = {1, 2, 3, 4};
+        kernels->rope(pairs.data(), c.data(), s.data(), 2, 1);
+        EXPECT_EQ(pairs, (std::vector<float>{1 * .5f - 2 * .75f, 2 * .5f + 1 * .75f, 3 * .25f + 4 * .5f, 4 * .25f - 3 * .5f}));
+    }
+}
+
+struct Cache {
+    int head_dim, pad;
+    std::vector<std::vector<float>> keys, values;  // a block each
+    std::vector<const float*> key_rows, value_rows;
+    Cache(int dim, std::int64_t n, std::uint64_t seed) : head_dim(dim), pad((dim + 15) / 16 * 16) {
+        for (std::int64_t b = 0; b < (n + 15) / 16; ++b) {
+            keys.push_back(gaussian(static_cast<std::size_t>(dim * 16), seed + 2 * static_cast<std::uint64_t>(b)));
+            values.push_back(gaussian(static_cast<std::size_t>(pad * 16), seed + 2 * static_cast<std::uint64_t>(b) + 1));
+        }
+        for (std::size_t b = 0; b < keys.size(); ++b) {
+            key_rows.push_back(keys[b].data());
+            value_rows.push_back(values[b].data());
+        }
+    }
+    [[nodiscard]] double key(std::int64_t p, int i) const {
+        return d(keys[static_cast<std::size_t>(p / 16)][static_cast<std::size_t>(i * 16 + p % 16)]);
+    }
+    [[nodiscard]] double value(std::int64_t p, int i) const {
+        return d(values[static_cast<std::size_t>(p / 16)][static_cast<std::size_t>(p % 16 * pad + i)]);
+    }
+};
+
+TEST(Attend, AgreesWithDoublePrecisionForAnyWindow) {
+    for (const int head_dim : {8, 16, 64, 80, 128})
+        for (const auto& [begin, end] : {std::pair<std::int64_t, std::int64_t>{0, 1}, {0, 16}, {0, 17}, {5, 100}, {31, 33}}) {
+            const Cache cache(head_dim, end, 11);
+            const int heads = 3;
+            const auto q = gaussian(static_cast<std::size_t>(heads * head_dim), 7);
+            const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
+            std::vector<float> first;
+            for (const CpuKernels* kernels : runnable()) {
+                std::vector<float> out(q.size()), scratch(static_cast<std::size_t>((end + 15) / 16 * 16 + cache.pad));
+                const AttendArgs args{q.data(), out.data(), cache.key_rows.data(), cache.value_rows.data(), begin, end,
+                                      heads, head_dim, cache.pad, scale, scratch.data()};
+                kernels->attend(&args);
+                for (int h = 0; h < heads; ++h) {
+                    std::vector<double> weights;
+                    double top = -INFINITY, sum = 0;
+                    for (std::int64_t p = begin; p < end; ++p) {
+                        double s = 0;
+                        for (int i = 0; i < head_dim; ++i) s += d(q[static_cast<std::size_t>(h * head_dim + i)]) * cache.key(p, i);
+                        weights.push_back(s * d(scale));
+                        top = std::max(top, weights.back());
+                    }
+                    for (double& w : weights) sum += w = std::exp(w - top);
+                    for (int i = 0; i < head_dim; ++i) {
+                        double want = 0;
+                        for (std::int64_t p = begin; p < end; ++p) want += weights[static_cast<std::size_t>(p - begin)] / sum * cache.value(p, i);
+                        // Scores of size ~10 carry errors of ~1e-6, which the exponential keeps as relative ones.
+                        ASSERT_NEAR(d(out[static_cast<std::size_t>(h * head_dim + i)]), want, 2e-5) << kernels->isa << " " << head_dim;
+                    }
+                }
+                if (first.empty()) first = out;
+                EXPECT_EQ(0, std::memcmp(first.data(), out.data(), out.size() * sizeof(float))) << kernels->isa;
+            }
+        }
+}
+
+}  // namespace
+}  // namespace hearth::kernels

@@ -1,0 +1,185 @@
+// tests/kernels/linear_test.cpp - every format's product against double precision, and the same bits everywhere.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "base/rng.h"
+#include "kernels/pack.h"
+#include "kernels/select.h"
+#include "material.h"
+#include "quant/formats.h"
+
+namespace hearth::kernels {
+namespace {
+
+constexpr DType kTypes[] = {DType::f32,  DType::bf16, DType::f16,   DType::f8_e4m3, DType::q8_0,
+                            DType::q4_0, DType::q4_k, DType::q6_k,  DType::mxfp4,   DType::nvfp4};
+
+struct Matrix {
+    std::vector<std::byte> bytes;
+    TensorView view;
+    std::vector<float> decoded;  // by the format's reference
+};
+
+Matrix random_matrix(DType dtype, std::int64_t rows, std::int64_t cols, std::uint64_t seed) {
+    Philox random(seed);
+    std::vector<float> values(static_cast<std::size_t>(rows * cols));
+    for (float& x : values) x = static_cast<float>(random.normal());
+    Matrix m;
+    const auto* format = quant::block_format(dtype);
+    m.bytes.resize(static_cast<std::size_t>(*bytes_of(dtype, rows * cols)));
+    format->encode_row(values.data(), m.bytes.data(), rows * cols);
+    m.view = {dtype, Shape{rows, cols}, m.bytes};
+    m.decoded.resize(values.size());
+    format->decode_row(m.bytes.data(), m.decoded.data(), rows * cols);
+    return m;
+}
+
+// Runs one matrix over n tokens; x is [n, cols].
+std::vector<float> multiply(const CpuKernels& kernels, const PackedMatrix& packed, const std::vector<float>& x,
+                            std::int64_t n, ThreadPool& pool) {
+    const std::int64_t x_stride = packed.cols_padded, y_stride = packed.n_panels * kLanes;
+    std::vector<float> padded(static_cast<std::size_t>(n * x_stride)), y(static_cast<std::size_t>(n * y_stride));
+    for (std::int64_t t = 0; t < n; ++t)
+        std::memcpy(&padded[static_cast<std::size_t>(t * x_stride)], &x[static_cast<std::size_t>(t * packed.cols)],
+                    static_cast<std::size_t>(packed.cols) * sizeof(float));
+    const std::int64_t scratch_floats = linear_scratch_floats(packed.cols_padded);
+    std::vector<float> scratch(static_cast<std::size_t>(scratch_floats * pool.size()));
+    linear(kernels, packed, padded.data(), x_stride, y.data(), y_stride, n, scratch.data(), scratch_floats, pool);
+    std::vector<float> out;
+    for (std::int64_t t = 0; t < n; ++t)
+        for (std::int64_t r = 0; r < packed.rows; ++r) out.push_back(y[static_cast<std::size_t>(t * y_stride + r)]);
+    return out;
+}
+
+std::vector<float> gaussian(std::int64_t n, std::uint64_t seed) {
+    Philox random(seed);
+    std::vector<float> x(static_cast<std::size_t>(n));
+    for (float& v : x) v = static_cast<float>(random.normal());
+    return x;
+}
+
+class LinearTest : public testing::TestWithParam<DType> {};
+
+TEST_P(LinearTest, AgreesWithDoublePrecision) {
+    const std::int64_t rows = 37, cols = 512, n = 5;
+    const Matrix m = random_matrix(GetParam(), rows, cols, 1);
+    const auto x = gaussian(n * cols, 2);
+    ThreadPool pool({.threads = 2, .pin = false});
+    Arena arena;
+    const auto packed = pack(m.view, 1.0f, {}, arena, pool);
+    ASSERT_OK(packed);
+    for (const CpuKernels* kernels : runnable()) {
+        const auto y = multiply(*kernels, *packed, x, n, pool);
+        for (std::int64_t t = 0; t < n; ++t)
+            for (std::int64_t r = 0; r < rows; ++r) {
+                double want = 0, magnitude = 0;
+                for (std::int64_t k = 0; k < cols; ++k) {
+                    const double term = static_cast<double>(m.decoded[static_cast<std::size_t>(r * cols + k)]) *
+                                        static_cast<double>(x[static_cast<std::size_t>(t * cols + k)]);
+                    want += term;
+                    magnitude += std::fabs(term);
+                }
+                // A chain of cols / 4 fused multiply-adds and three joins: the worst case of Higham's bound.
+                const double tolerance = (static_cast<double>(cols) / 4 + 4) * 0x1p-24 * magnitude;
+                ASSERT_NEAR(static_cast<double>(y[static_cast<std::size_t>(t * rows + r)]), want, tolerance)
+                    << kernels->isa << " row " << r << " token " << t;
+            }
+    }
+}
+
+TEST_P(LinearTest, ReadsEveryWeightAsTheReferenceDoes) {
+    const std::int64_t rows = 18, cols = 256;
+    const Matrix m = random_matrix(GetParam(), rows, cols, 3);
+    ThreadPool pool({.threads = 1});
+    Arena arena;
+    const auto packed = pack(m.view, 1.0f, {}, arena, pool);
+    ASSERT_OK(packed);
+    // Unit vectors pick out columns; adding zeros changes nothing.
+    std::vector<float> unit(static_cast<std::size_t>(cols * cols));
+    for (std::int64_t k = 0; k < cols; ++k) unit[static_cast<std::size_t>(k * cols + k)] = 1;
+    for (const CpuKernels* kernels : runnable()) {
+        const auto y = multiply(*kernels, *packed, unit, cols, pool);
+        for (std::int64_t k = 0; k < cols; ++k)
+            for (std::int64_t r = 0; r < rows; ++r)
+                ASSERT_EQ(y[static_cast<std::size_t>(k * rows + r)], m.decoded[static_cast<std::size_t>(r * cols + k)])
+                    << kernels->isa << " row " << r << " column " << k;
+    }
+}
+
+TEST_P(LinearTest, GivesTheSameBitsForAnyBatchThreadsAndInstructionSet) {
+    const std::int64_t rows = 53, cols = 768, n = 17;
+    const Matrix m = random_matrix(GetParam(), rows, cols, 5);
+    const auto x = gaussian(n * cols, 6);
+    Arena arena;
+    ThreadPool one({.threads = 1}), three({.threads = 3, .pin = false});
+    const auto packed = pack(m.view, 0.375f, {}, arena, one);
+    ASSERT_OK(packed);
+    const auto want = multiply(*runnable().front(), *packed, x, n, one);
+    for (const CpuKernels* kernels : runnable())
+        for (ThreadPool* pool : {&one, &three})
+            for (const std::int64_t batch : {1, 2, 3, 4, 7, 17}) {
+                std::vector<float> got;
+                for (std::int64_t t = 0; t < n; t += batch) {
+                    const std::int64_t size = std::min(batch, n - t);
+                    const std::vector<float> part(x.begin() + t * cols, x.begin() + (t + size) * cols);
+                    const auto y = multiply(*kernels, *packed, part, size, *pool);
+                    got.insert(got.end(), y.begin(), y.end());
+                }
+                ASSERT_EQ(0, std::memcmp(want.data(), got.data(), want.size() * sizeof(float)))
+                    << kernels->isa << " batch " << batch << " threads " << pool->size();
+            }
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, LinearTest, testing::ValuesIn(kTypes),
+                         [](const auto& row) { return std::string(::hearth::info(row.param).name); });
+
+TEST(Pack, RowOrderMovesRows) {
+    const Matrix m = random_matrix(DType::bf16, 4, 8, 7);
+    ThreadPool pool({.threads = 1});
+    Arena arena;
+    const std::int32_t order[] = {2, 0, 3, 1};
+    const auto packed = pack(m.view, 1, order, arena, pool);
+    ASSERT_OK(packed);
+    std::vector<float> unit(8);
+    unit[5] = 1;
+    const auto y = multiply(best(), *packed, unit, 1, pool);
+    for (int r = 0; r < 4; ++r) EXPECT_EQ(y[static_cast<std::size_t>(r)], m.decoded[static_cast<std::size_t>(order[r] * 8 + 5)]);
+}
+
+TEST(Pack, OddWidthsArePadded) {
+    const Matrix m = random_matrix(DType::f32, 5, 7, 8);
+    ThreadPool pool({.threads = 1});
+    Arena arena;
+    const auto packed = pack(m.view, 1, {}, arena, pool);
+    ASSERT_OK(packed);
+    EXPECT_EQ(packed->cols_padded, 8);
+    const std::vector<float> ones(7, 1.0f);
+    const auto y = multiply(best(), *packed, ones, 1, pool);
+    for (std::size_t r = 0; r < 5; ++r) {
+        double want = 0;
+        for (std::size_t k = 0; k < 7; ++k) want += static_cast<double>(m.decoded[r * 7 + k]);
+        EXPECT_NEAR(static_cast<double>(y[r]), want, 1e-5);
+    }
+}
+
+TEST(Pack, HostileTensorsAreRefused) {
+    ThreadPool pool({.threads = 1});
+    Arena arena;
+    Matrix m = random_matrix(DType::q8_0, 2, 64, 9);
+    TensorView short_view = m.view;
+    short_view.bytes = short_view.bytes.first(short_view.bytes.size() - 1);
+    EXPECT_EQ(pack(short_view, 1, {}, arena, pool).error().fault, Fault::corrupt);
+    EXPECT_EQ(pack({DType::q8_0, Shape{128}, m.bytes}, 1, {}, arena, pool).error().fault, Fault::corrupt);
+    const std::vector<std::byte> nans(64, std::byte{0x7f});
+    EXPECT_EQ(pack({DType::f8_e4m3, Shape{4, 16}, nans}, 1, {}, arena, pool).error().fault, Fault::corrupt);
+    const std::vector<std::byte> codes(32);
+    const TensorView code_view{DType::u8, Shape{4, 8}, codes}, nan_scales{DType::f8_e4m3, Shape{4, 1}, std::span(nans).first(4)};
+    EXPECT_EQ(pack_nvfp4(code_view, nan_scales, 0.5f, {}, arena, pool).error().fault, Fault::corrupt);
+}
+
+}  // namespace
+}  // namespace hearth::kernels
