@@ -15,18 +15,18 @@ inline std::filesystem::path shared(const char* name) { return source_dir().pare
 
 }  // namespace hearth::tests
 
-#define HEARTH_NEEDS_SHARED(name)                                                                   \
-    if (!std::filesystem::exists(::hearth::tests::shared(name)))                                    \
+#define HEARTH_NEEDS_SHARED(name)                                \
+    if (!std::filesystem::exists(::hearth::tests::shared(name))) \
     GTEST_SKIP() << "needs " << ::hearth::tests::shared(name) << ", which this checkout lacks"
 
 // ASSERT_OK(result): fails with the error's message.
-#define ASSERT_OK(expression)                                                                      \
-    do {                                                                                           \
-        const auto& hearth_result_ = (expression);                                                 \
-        ASSERT_TRUE(hearth_result_.has_value()) << hearth_result_.error().message;                 \
+#define ASSERT_OK(expression)                                                      \
+    do {                                                                           \
+        const auto& hearth_result_ = (expression);                                 \
+        ASSERT_TRUE(hearth_result_.has_value()) << hearth_result_.error().message; \
     } while (false)
-#define EXPECT_OK(expression)                                                                      \
-    do {                                                                                           \
-        const auto& hearth_result_ = (expression);                                                 \
-        EXPECT_TRUE(hearth_result_.has_value()) << hearth_result_.error().message;                 \
+#define EXPECT_OK(expression)                                                      \
+    do {                                                                           \
+        const auto& hearth_result_ = (expression);                                 \
+        EXPECT_TRUE(hearth_result_.has_value()) << hearth_result_.error().message; \
     } while (false)

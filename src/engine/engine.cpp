@@ -1,4 +1,5 @@
-// engine/engine.cpp - the scheduler around the executor: admit what fits, decode together, fill up with prompt chunks.
+// engine/engine.cpp - the scheduler around the executor: admit what fits, decode together, fill up with
+// prompt chunks.
 #include "engine/engine.h"
 
 #include <algorithm>
@@ -33,29 +34,35 @@ struct Engine::State {
     std::int64_t blocks_promised = 0;  // to running sequences, so that none can starve half way
     std::uint64_t next_handle = 1;
 
-    [[nodiscard]] const text::Tokenizer* tokenizer() const { return model->tokenizer ? &*model->tokenizer : nullptr; }
+    [[nodiscard]] const text::Tokenizer* tokenizer() const {
+        return model->tokenizer ? &*model->tokenizer : nullptr;
+    }
     Status check_ids(std::span<const int> ids) const;
     Status check_request(const Request& request) const;
     void admit();
     void retire();
 };
 
-Result<std::unique_ptr<Engine>> Engine::open(std::shared_ptr<const models::Model> model, EngineOptions options) {
+Result<std::unique_ptr<Engine>> Engine::open(std::shared_ptr<const models::Model> model,
+                                             EngineOptions options) {
     auto state = std::make_unique<State>();
     const auto& config = model->config();
     options.batch_max = std::clamp(options.batch_max, 1, 4096);
     options.chunk_tokens = std::clamp(options.chunk_tokens, 1, 65'536);
     const std::uint64_t budget = options.kv_bytes_max > 0 ? options.kv_bytes_max : kKvBytesDefault;
     const std::uint64_t block_bytes = KvBlocks::block_bytes(model->program);
-    const auto blocks_max = static_cast<std::int64_t>(std::min<std::uint64_t>(budget / block_bytes, INT32_MAX));
+    const auto blocks_max =
+        static_cast<std::int64_t>(std::min<std::uint64_t>(budget / block_bytes, INT32_MAX));
     if (options.context_max < 0 || options.context_max > config.context_max)
         return fail(Fault::out_of_range, "context: expected 1 to {} tokens, saw {}", config.context_max,
                     options.context_max);
     if (options.context_max > 0 && blocks_for(options.context_max) > blocks_max)
         return fail(Fault::no_memory, "a context of {} tokens needs {} bytes of KV cache, and {} are allowed",
-                    options.context_max, static_cast<std::uint64_t>(blocks_for(options.context_max)) * block_bytes, budget);
+                    options.context_max,
+                    static_cast<std::uint64_t>(blocks_for(options.context_max)) * block_bytes, budget);
     if (options.context_max == 0)
-        options.context_max = static_cast<int>(std::min(config.context_max, blocks_max * kernels::kKvBlockTokens));
+        options.context_max =
+            static_cast<int>(std::min(config.context_max, blocks_max * kernels::kKvBlockTokens));
     if (options.context_max == 0)
         return fail(Fault::no_memory, "one KV block needs {} bytes, and {} are allowed", block_bytes, budget);
     // Shared prompts of score_continuations need a block a fork on top.
@@ -65,7 +72,8 @@ Result<std::unique_ptr<Engine>> Engine::open(std::shared_ptr<const models::Model
     options.threads = state->pool->size();
     state->blocks = std::make_unique<KvBlocks>(std::move(blocks));
     const std::int64_t step_tokens = std::max(options.chunk_tokens, options.batch_max);
-    HEARTH_TRY(state->executor, Executor::make(model, *state->blocks, *state->pool, step_tokens, options.context_max));
+    HEARTH_TRY(state->executor,
+               Executor::make(model, *state->blocks, *state->pool, step_tokens, options.context_max));
     state->model = std::move(model);
     state->options = options;
     return std::unique_ptr<Engine>(new Engine(std::move(state)));
@@ -83,9 +91,11 @@ Status Engine::State::check_ids(std::span<const int> ids) const {
     const std::int64_t vocab = model->config().vocab;
     for (std::size_t i = 0; i < ids.size(); ++i)
         if (ids[i] < 0 || ids[i] >= vocab)
-            return fail(Fault::out_of_range, "token {}: expected an id from 0 to {}, saw {}", i, vocab - 1, ids[i]);
+            return fail(Fault::out_of_range, "token {}: expected an id from 0 to {}, saw {}", i, vocab - 1,
+                        ids[i]);
     if (static_cast<std::int64_t>(ids.size()) > options.context_max)
-        return fail(Fault::out_of_range, "expected at most {} tokens of context, saw {}", options.context_max, ids.size());
+        return fail(Fault::out_of_range, "expected at most {} tokens of context, saw {}", options.context_max,
+                    ids.size());
     return {};
 }
 
@@ -93,12 +103,14 @@ Status Engine::State::check_request(const Request& request) const {
     HEARTH_TRY_STATUS(check_ids(request.prompt));
     HEARTH_TRY_STATUS(engine::check(request.sampling, model->config().vocab));
     if (request.new_tokens_max < 1)
-        return fail(Fault::out_of_range, "new_tokens_max: expected at least 1, saw {}", request.new_tokens_max);
+        return fail(Fault::out_of_range, "new_tokens_max: expected at least 1, saw {}",
+                    request.new_tokens_max);
     if (static_cast<std::int64_t>(request.prompt.size()) >= options.context_max)
         return fail(Fault::out_of_range, "expected a prompt shorter than the context of {} tokens, saw {}",
                     options.context_max, request.prompt.size());
     for (const std::string& stop : request.stop_strings)
-        if (stop.empty()) return fail(Fault::usage, "stop: expected strings of at least one character, saw \"\"");
+        if (stop.empty())
+            return fail(Fault::usage, "stop: expected strings of at least one character, saw \"\"");
     return {};
 }
 
@@ -112,8 +124,9 @@ Status Engine::score(std::span<const int> ids, const LogitsSink& sink, std::int6
     for (std::size_t at = 0; at < ids.size(); at += chunk) {
         const auto tokens = ids.subspan(at, std::min(chunk, ids.size() - at));
         const auto begin = static_cast<std::int64_t>(at);
-        const StepPart part{&sequence, tokens,
-                            std::clamp<std::int64_t>(first_position - begin, 0, static_cast<std::int64_t>(tokens.size()))};
+        const StepPart part{
+            &sequence, tokens,
+            std::clamp<std::int64_t>(first_position - begin, 0, static_cast<std::int64_t>(tokens.size()))};
         s.executor->run({&part, 1}, [&](std::size_t, std::int64_t token, std::span<const float> logits) {
             sink(begin + token, logits);
         });
@@ -121,8 +134,8 @@ Status Engine::score(std::span<const int> ids, const LogitsSink& sink, std::int6
     return {};
 }
 
-Result<std::vector<std::vector<double>>> Engine::score_continuations(std::span<const int> prompt,
-                                                                     std::span<const std::vector<int>> continuations) {
+Result<std::vector<std::vector<double>>> Engine::score_continuations(
+    std::span<const int> prompt, std::span<const std::vector<int>> continuations) {
     State& s = *state_;
     HEARTH_CHECK(s.running.empty(), "score and generate do not mix");
     HEARTH_TRY_STATUS(s.check_ids(prompt));
@@ -130,8 +143,8 @@ Result<std::vector<std::vector<double>>> Engine::score_continuations(std::span<c
     for (const auto& ids : continuations) {
         HEARTH_TRY_STATUS(s.check_ids(ids));
         if (static_cast<std::int64_t>(prompt.size() + ids.size()) > s.options.context_max)
-            return fail(Fault::out_of_range, "expected at most {} tokens of context, saw {}", s.options.context_max,
-                        prompt.size() + ids.size());
+            return fail(Fault::out_of_range, "expected at most {} tokens of context, saw {}",
+                        s.options.context_max, prompt.size() + ids.size());
     }
     // The prompt once; its last logits score every first token.
     SequenceState base(*s.blocks);
@@ -151,7 +164,8 @@ Result<std::vector<std::vector<double>>> Engine::score_continuations(std::span<c
             for (std::size_t i = 0; i < continuations.size(); ++i) score_one(i, 0, logits, norm);
         });
     }
-    // Then the continuations, each on a fork, as many together as a step takes. The last token predicts nothing.
+    // Then the continuations, each on a fork, as many together as a step takes. The last token predicts
+    // nothing.
     for (std::size_t first = 0; first < continuations.size();) {
         std::vector<SequenceState> forks;
         std::vector<StepPart> parts;
@@ -162,8 +176,8 @@ Result<std::vector<std::vector<double>>> Engine::score_continuations(std::span<c
             const auto tokens = std::span(continuations[next]).first(continuations[next].size() - 1);
             if (tokens.empty()) continue;
             if (tokens.size() > chunk)
-                return fail(Fault::out_of_range, "expected continuations of at most {} tokens, saw {}", chunk + 1,
-                            continuations[next].size());
+                return fail(Fault::out_of_range, "expected continuations of at most {} tokens, saw {}",
+                            chunk + 1, continuations[next].size());
             if (n_tokens + tokens.size() > chunk) break;
             forks.push_back(base.fork());
             HEARTH_TRY_STATUS(forks.back().reserve(static_cast<std::int64_t>(tokens.size())));
@@ -258,13 +272,15 @@ Result<bool> Engine::step() {
 
 Result<std::vector<Completion>> Engine::generate(std::vector<Request> requests) {
     for (std::size_t i = 0; i < requests.size(); ++i)
-        if (auto ok = state_->check_request(requests[i]); !ok) return fail(ok.error().at(fmt::format("request {}", i)));
+        if (auto ok = state_->check_request(requests[i]); !ok)
+            return fail(ok.error().at(fmt::format("request {}", i)));
     std::vector<Completion> completions(requests.size());
     std::size_t submitted = 0;
     for (bool busy = true; busy || submitted < requests.size();) {
         while (submitted < requests.size() && state_->waiting.size() < kWaitingMax / 2) {
             const std::size_t i = submitted++;
-            HEARTH_TRY(const auto handle, submit(std::move(requests[i]), [&completions, i](Result<Completion> done) {
+            HEARTH_TRY(const auto handle,
+                       submit(std::move(requests[i]), [&completions, i](Result<Completion> done) {
                            if (done) completions[i] = std::move(*done);
                        }));
             (void)handle;

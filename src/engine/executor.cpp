@@ -26,7 +26,8 @@ Executor::Executor(std::shared_ptr<const models::Model> model, KvBlocks& blocks,
     : model_(std::move(model)), blocks_(&blocks), pool_(&pool), kernels_(&kernels::best()) {}
 
 Result<std::unique_ptr<Executor>> Executor::make(std::shared_ptr<const models::Model> model, KvBlocks& blocks,
-                                                 ThreadPool& pool, std::int64_t tokens_max, std::int64_t context_max) {
+                                                 ThreadPool& pool, std::int64_t tokens_max,
+                                                 std::int64_t context_max) {
     std::unique_ptr<Executor> executor(new Executor(std::move(model), blocks, pool));
     HEARTH_TRY_STATUS(executor->allocate(tokens_max, context_max));
     return executor;
@@ -41,17 +42,22 @@ Status Executor::allocate(std::int64_t tokens_max, std::int64_t context_max) {
         if (in_head) rows[static_cast<std::size_t>(op.out)] = std::min(tokens_max, kHeadRows);
     }
     std::int64_t cols_max = 1;
-    for (const models::LoadedTensor& tensor : model_->tensors) cols_max = std::max(cols_max, tensor.matrix.cols_padded);
+    for (const models::LoadedTensor& tensor : model_->tensors)
+        cols_max = std::max(cols_max, tensor.matrix.cols_padded);
     for (std::size_t i = 0; i < program.values.size(); ++i) {
         const std::int64_t width = program.values[i].width, stride = round_up(width, kernels::kLanes);
-        HEARTH_TRY(const auto data, arena_.take<float>(static_cast<std::uint64_t>(rows[i] * stride), "activations"));
+        HEARTH_TRY(const auto data,
+                   arena_.take<float>(static_cast<std::uint64_t>(rows[i] * stride), "activations"));
         buffers_.push_back({data, width, stride});
     }
     const int head_dim = model_->config().head_dim;
-    const std::int64_t attend_floats = round_up(context_max, kernels::kKvBlockTokens) + round_up(head_dim, kernels::kLanes);
-    scratch_per_worker_ = round_up(std::max(kernels::linear_scratch_floats(cols_max), attend_floats), kernels::kLanes);
+    const std::int64_t attend_floats =
+        round_up(context_max, kernels::kKvBlockTokens) + round_up(head_dim, kernels::kLanes);
+    scratch_per_worker_ =
+        round_up(std::max(kernels::linear_scratch_floats(cols_max), attend_floats), kernels::kLanes);
     const auto n_workers = static_cast<std::uint64_t>(pool_->size());
-    HEARTH_TRY(scratch_, arena_.take<float>(static_cast<std::uint64_t>(scratch_per_worker_) * n_workers, "scratch"));
+    HEARTH_TRY(scratch_,
+               arena_.take<float>(static_cast<std::uint64_t>(scratch_per_worker_) * n_workers, "scratch"));
     const auto angles = static_cast<std::uint64_t>(tokens_max * (head_dim / 2));
     HEARTH_TRY(cos_, arena_.take<float>(angles, "RoPE angles"));
     HEARTH_TRY(sin_, arena_.take<float>(angles, "RoPE angles"));
@@ -90,7 +96,8 @@ void Executor::place_tokens(std::span<const StepPart> parts) {
     const auto n_pairs = static_cast<std::int64_t>(frequencies.size());
     for (std::size_t row = 0; row < places_.size(); ++row)
         for (std::int64_t i = 0; i < n_pairs; ++i) {
-            const float angle = static_cast<float>(places_[row].position) * frequencies[static_cast<std::size_t>(i)];
+            const float angle =
+                static_cast<float>(places_[row].position) * frequencies[static_cast<std::size_t>(i)];
             const auto at = row * static_cast<std::size_t>(n_pairs) + static_cast<std::size_t>(i);
             cos_[at] = static_cast<float>(std::cos(static_cast<double>(angle)));
             sin_[at] = static_cast<float>(std::sin(static_cast<double>(angle)));
@@ -101,7 +108,8 @@ void Executor::run(std::span<const StepPart> parts, const Sink& sink) {
     place_tokens(parts);
     const auto& ops = model_->program.ops;
     const auto n_rows = static_cast<std::int64_t>(places_.size());
-    const auto head = std::find_if(ops.begin(), ops.end(), [](const Op& op) { return op.kind == OpKind::select_rows; });
+    const auto head =
+        std::find_if(ops.begin(), ops.end(), [](const Op& op) { return op.kind == OpKind::select_rows; });
     for (auto op = ops.begin(); op != head; ++op) run_op(*op, parts, n_rows);
     const auto n_selected = static_cast<std::int64_t>(selected_.size());
     const Buffer& logits = buffer(model_->program.logits);
@@ -109,7 +117,8 @@ void Executor::run(std::span<const StepPart> parts, const Sink& sink) {
         const std::int64_t n = std::min(kHeadRows, n_selected - select_begin_);
         for (auto op = head; op != ops.end(); ++op) run_op(*op, parts, n);
         for (std::int64_t i = 0; i < n; ++i) {
-            const Place& place = places_[static_cast<std::size_t>(selected_[static_cast<std::size_t>(select_begin_ + i)])];
+            const Place& place =
+                places_[static_cast<std::size_t>(selected_[static_cast<std::size_t>(select_begin_ + i)])];
             const auto part = static_cast<std::size_t>(place.part);
             sink(part, place.position - parts[part].state->length(),
                  {logits.row(i), static_cast<std::size_t>(logits.width)});
@@ -120,11 +129,17 @@ void Executor::run(std::span<const StepPart> parts, const Sink& sink) {
 
 void Executor::run_op(const Op& op, std::span<const StepPart> parts, std::int64_t n_rows) {
     const Buffer& out = buffer(op.out);
-    const auto vector = [&](models::TensorId id) { return model_->tensors[static_cast<std::size_t>(id)].vector.data(); };
+    const auto vector = [&](models::TensorId id) {
+        return model_->tensors[static_cast<std::size_t>(id)].vector.data();
+    };
     const float eps = static_cast<float>(model_->config().rms_eps);
     switch (op.kind) {
-        case OpKind::embed: embed(op, parts); return;
-        case OpKind::linear: linear(op, n_rows); return;
+        case OpKind::embed:
+            embed(op, parts);
+            return;
+        case OpKind::linear:
+            linear(op, n_rows);
+            return;
         case OpKind::attention:
             append_kv(op, parts);
             attention(op, parts);
@@ -137,7 +152,8 @@ void Executor::run_op(const Op& op, std::span<const StepPart> parts, std::int64_
         case OpKind::head_norm:
             each_row(n_rows, [&](std::int64_t row) {
                 for (std::int64_t at = 0; at < out.width; at += op.head_dim)
-                    kernels_->rms_norm(out.row(row) + at, out.row(row) + at, vector(op.weight), op.head_dim, eps);
+                    kernels_->rms_norm(out.row(row) + at, out.row(row) + at, vector(op.weight), op.head_dim,
+                                       eps);
             });
             return;
         case OpKind::rope: {
@@ -155,11 +171,14 @@ void Executor::run_op(const Op& op, std::span<const StepPart> parts, std::int64_
             });
             return;
         case OpKind::add:
-            each_row(n_rows, [&](std::int64_t row) { kernels_->add(out.row(row), buffer(op.a).row(row), out.width); });
+            each_row(n_rows, [&](std::int64_t row) {
+                kernels_->add(out.row(row), buffer(op.a).row(row), out.width);
+            });
             return;
         case OpKind::select_rows:
             for (std::int64_t row = 0; row < n_rows; ++row)
-                std::memcpy(out.row(row), buffer(op.a).row(selected_[static_cast<std::size_t>(select_begin_ + row)]),
+                std::memcpy(out.row(row),
+                            buffer(op.a).row(selected_[static_cast<std::size_t>(select_begin_ + row)]),
                             static_cast<std::size_t>(out.width) * sizeof(float));
             return;
     }
@@ -176,8 +195,8 @@ void Executor::embed(const Op& op, std::span<const StepPart> parts) {
 
 void Executor::linear(const Op& op, std::int64_t n_rows) {
     const Buffer &x = buffer(op.a), &y = buffer(op.out);
-    kernels::linear(*kernels_, model_->tensors[static_cast<std::size_t>(op.weight)].matrix, x.data.data(), x.stride,
-                    y.data.data(), y.stride, n_rows, scratch_.data(), scratch_per_worker_, *pool_);
+    kernels::linear(*kernels_, model_->tensors[static_cast<std::size_t>(op.weight)].matrix, x.data.data(),
+                    x.stride, y.data.data(), y.stride, n_rows, scratch_.data(), scratch_per_worker_, *pool_);
     if (op.bias == models::kNone) return;
     const float* bias = model_->tensors[static_cast<std::size_t>(op.bias)].vector.data();
     for (std::int64_t row = 0; row < n_rows; ++row) kernels_->add(y.row(row), bias, y.width);
@@ -188,8 +207,9 @@ void Executor::append_kv(const Op& op, std::span<const StepPart> parts) {
     const std::int64_t head_dim_pad = round_up(spec.head_dim, kernels::kLanes);
     for (std::size_t row = 0; row < places_.size(); ++row) {
         const Place& place = places_[row];
-        const BlockId block = parts[static_cast<std::size_t>(place.part)]
-                                  .state->block_ids()[static_cast<std::size_t>(place.position / kernels::kKvBlockTokens)];
+        const BlockId block =
+            parts[static_cast<std::size_t>(place.part)]
+                .state->block_ids()[static_cast<std::size_t>(place.position / kernels::kKvBlockTokens)];
         const std::int64_t slot = place.position % kernels::kKvBlockTokens;
         for (int head = 0; head < spec.n_kv_heads; ++head) {
             const float* k = buffer(op.b).row(static_cast<std::int64_t>(row)) + head * spec.head_dim;
@@ -207,7 +227,8 @@ void Executor::attention(const Op& op, std::span<const StepPart> parts) {
     const int heads_per_kv = model_->config().n_heads / spec.n_kv_heads;
     const auto n_rows = static_cast<std::int64_t>(places_.size());
     const int n_workers = pool_->size();
-    // Items are (KV head, token); neighbours differ in cost by one position, so every n-th item is a fair share.
+    // Items are (KV head, token); neighbours differ in cost by one position, so every n-th item is a fair
+    // share.
     const std::int64_t n_items = n_rows * spec.n_kv_heads;
     pool_->run([&](int worker) {
         const float** key_rows = &key_rows_[static_cast<std::size_t>(worker * context_blocks_)];
@@ -226,7 +247,8 @@ void Executor::attention(const Op& op, std::span<const StepPart> parts) {
                 key_rows[n_known] = blocks_->keys(op.state, ids[static_cast<std::size_t>(n_known)], head);
                 value_rows[n_known] = blocks_->values(op.state, ids[static_cast<std::size_t>(n_known)], head);
             }
-            const std::int64_t first = spec.window > 0 ? std::max<std::int64_t>(0, place.position + 1 - spec.window) : 0;
+            const std::int64_t first =
+                spec.window > 0 ? std::max<std::int64_t>(0, place.position + 1 - spec.window) : 0;
             const std::int64_t at = std::int64_t{head} * heads_per_kv * spec.head_dim;
             const kernels::AttendArgs args{buffer(op.a).row(row) + at,
                                            buffer(op.out).row(row) + at,

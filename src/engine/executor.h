@@ -22,10 +22,12 @@ struct StepPart {
 class Executor {
   public:
     // `tokens_max`: of one step, over all sequences. Errors: no_memory.
-    static Result<std::unique_ptr<Executor>> make(std::shared_ptr<const models::Model> model, KvBlocks& blocks,
-                                                  ThreadPool& pool, std::int64_t tokens_max, std::int64_t context_max);
+    static Result<std::unique_ptr<Executor>> make(std::shared_ptr<const models::Model> model,
+                                                  KvBlocks& blocks, ThreadPool& pool, std::int64_t tokens_max,
+                                                  std::int64_t context_max);
 
-    // Runs one step and advances the states. Calls sink(part, token, logits) in order for each token that wants logits.
+    // Runs one step and advances the states. Calls sink(part, token, logits) in order for each token that
+    // wants logits.
     using Sink = std::function<void(std::size_t part, std::int64_t token, std::span<const float> logits)>;
     void run(std::span<const StepPart> parts, const Sink& sink);
 
@@ -50,7 +52,9 @@ class Executor {
     void linear(const models::Op& op, std::int64_t n_rows);
     void append_kv(const models::Op& op, std::span<const StepPart> parts);
     void attention(const models::Op& op, std::span<const StepPart> parts);
-    [[nodiscard]] const Buffer& buffer(models::ValueId id) const { return buffers_[static_cast<std::size_t>(id)]; }
+    [[nodiscard]] const Buffer& buffer(models::ValueId id) const {
+        return buffers_[static_cast<std::size_t>(id)];
+    }
     // Calls body(row) for rows [0, n), shared out among the workers when there are enough of them.
     template <class Body>
     void each_row(std::int64_t n, Body&& body);
@@ -63,10 +67,10 @@ class Executor {
     std::vector<Buffer> buffers_;  // by ValueId
     std::span<float> scratch_;     // linear and attention, a share a worker
     std::int64_t scratch_per_worker_ = 0;
-    std::span<float> cos_, sin_;   // [tokens_max, head_dim / 2] of this step's positions
-    std::vector<Place> places_;    // by row of the step
-    std::vector<std::int64_t> selected_;  // rows that want logits
-    std::int64_t select_begin_ = 0;       // first of the slice that runs through the head
+    std::span<float> cos_, sin_;                       // [tokens_max, head_dim / 2] of this step's positions
+    std::vector<Place> places_;                        // by row of the step
+    std::vector<std::int64_t> selected_;               // rows that want logits
+    std::int64_t select_begin_ = 0;                    // first of the slice that runs through the head
     std::vector<const float*> key_rows_, value_rows_;  // block pointers, a share a worker
     std::int64_t context_blocks_ = 0;
 };

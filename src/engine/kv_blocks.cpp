@@ -19,7 +19,8 @@ std::vector<KvBlocks::Layout> KvBlocks::layouts(const models::Program& program, 
     for (const models::StateSpec& state : program.states) {
         Layout layout{};
         layout.keys_head = std::int64_t{state.head_dim} * kTokens;
-        layout.values_head = (state.head_dim + kernels::kLanes - 1) / kernels::kLanes * kernels::kLanes * kTokens;
+        layout.values_head =
+            (state.head_dim + kernels::kLanes - 1) / kernels::kLanes * kernels::kLanes * kTokens;
         layout.keys = block_floats;
         layout.values = layout.keys + state.n_kv_heads * layout.keys_head;
         block_floats = layout.values + state.n_kv_heads * layout.values_head;
@@ -37,8 +38,9 @@ std::uint64_t KvBlocks::block_bytes(const models::Program& program) {
 Result<KvBlocks> KvBlocks::make(const models::Program& program, std::int64_t n_blocks) {
     KvBlocks blocks;
     blocks.layouts_ = layouts(program, blocks.block_floats_);
-    HEARTH_TRY(const auto data,
-               blocks.arena_.take<float>(static_cast<std::uint64_t>(n_blocks * blocks.block_floats_), "KV blocks"));
+    HEARTH_TRY(
+        const auto data,
+        blocks.arena_.take<float>(static_cast<std::uint64_t>(n_blocks * blocks.block_floats_), "KV blocks"));
     blocks.data_ = data.data();
     blocks.references_.assign(static_cast<std::size_t>(n_blocks), 0);
     blocks.free_.resize(static_cast<std::size_t>(n_blocks));
@@ -80,10 +82,12 @@ SequenceState::SequenceState(SequenceState&& other) noexcept
 }
 
 Status SequenceState::reserve(std::int64_t n) {
-    const bool copy_last = length_ % kTokens != 0 && n > 0 && blocks_->is_shared(ids_[static_cast<std::size_t>(length_ / kTokens)]);
+    const bool copy_last = length_ % kTokens != 0 && n > 0 &&
+                           blocks_->is_shared(ids_[static_cast<std::size_t>(length_ / kTokens)]);
     const std::int64_t more = blocks_for(length_ + n) - static_cast<std::int64_t>(ids_.size());
     if (more + (copy_last ? 1 : 0) > blocks_->n_free())
-        return fail(Fault::busy, "the KV cache has {} free blocks, and {} more are needed", blocks_->n_free(), more);
+        return fail(Fault::busy, "the KV cache has {} free blocks, and {} more are needed", blocks_->n_free(),
+                    more);
     if (copy_last) {
         BlockId& last = ids_[static_cast<std::size_t>(length_ / kTokens)];
         const BlockId own = blocks_->take();

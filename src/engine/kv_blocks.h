@@ -1,5 +1,5 @@
-// engine/kv_blocks.h - the pool of KV blocks. A block holds 16 positions of every layer; sequences own lists of blocks,
-// and may share full ones (a fork copies only the block that is still being filled).
+// engine/kv_blocks.h - the pool of KV blocks. A block holds 16 positions of every layer; sequences own lists
+// of blocks, and may share full ones (a fork copies only the block that is still being filled).
 #pragma once
 
 #include <cstdint>
@@ -21,15 +21,21 @@ class KvBlocks {
 
     [[nodiscard]] std::int64_t n_blocks() const { return static_cast<std::int64_t>(references_.size()); }
     [[nodiscard]] std::int64_t n_free() const { return static_cast<std::int64_t>(free_.size()); }
-    [[nodiscard]] std::uint64_t bytes() const { return static_cast<std::uint64_t>(n_blocks()) * block_bytes(); }
-    [[nodiscard]] std::uint64_t block_bytes() const { return static_cast<std::uint64_t>(block_floats_) * sizeof(float); }
+    [[nodiscard]] std::uint64_t bytes() const {
+        return static_cast<std::uint64_t>(n_blocks()) * block_bytes();
+    }
+    [[nodiscard]] std::uint64_t block_bytes() const {
+        return static_cast<std::uint64_t>(block_floats_) * sizeof(float);
+    }
     static std::uint64_t block_bytes(const models::Program& program);
 
     BlockId take();  // one reference; there must be a free block
     void share(BlockId block);
     void release(BlockId block);
     void copy(BlockId from, BlockId to);
-    [[nodiscard]] bool is_shared(BlockId block) const { return references_[static_cast<std::size_t>(block)] > 1; }
+    [[nodiscard]] bool is_shared(BlockId block) const {
+        return references_[static_cast<std::size_t>(block)] > 1;
+    }
 
     // This state's part of a block for one KV head; layouts in kernels/table.h.
     [[nodiscard]] float* keys(models::StateId state, BlockId block, int kv_head);
@@ -49,8 +55,8 @@ class KvBlocks {
     std::vector<BlockId> free_;
 };
 
-// What one sequence keeps while it lives: its blocks and how many positions are filled. Rings and recurrent states of
-// later architectures join here, with the same four verbs.
+// What one sequence keeps while it lives: its blocks and how many positions are filled. Rings and recurrent
+// states of later architectures join here, with the same four verbs.
 class SequenceState {
   public:
     explicit SequenceState(KvBlocks& blocks) : blocks_(&blocks) {}
@@ -65,7 +71,7 @@ class SequenceState {
     Status reserve(std::int64_t n);
     void advance(std::int64_t n) { length_ += n; }  // after a step has filled them
     void truncate(std::int64_t length);             // back to an earlier length; blocks beyond go back
-    [[nodiscard]] SequenceState fork() const;       // shares every block; reserve copies the last when it must
+    [[nodiscard]] SequenceState fork() const;  // shares every block; reserve copies the last when it must
 
   private:
     KvBlocks* blocks_;

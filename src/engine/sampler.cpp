@@ -1,4 +1,5 @@
-// engine/sampler.cpp - plain arithmetic in a stated order; the same seed gives the same tokens on every machine.
+// engine/sampler.cpp - plain arithmetic in a stated order; the same seed gives the same tokens on every
+// machine.
 #include "engine/sampler.h"
 
 #include <algorithm>
@@ -31,7 +32,8 @@ Status check(const SamplingParams& p, std::int64_t vocab) {
     HEARTH_TRY_STATUS(in_range("frequency_penalty", p.frequency_penalty, -2, 2));
     for (const auto& [id, bias] : p.logit_bias) {
         if (id < 0 || id >= vocab)
-            return fail(Fault::out_of_range, "logit_bias: expected token ids from 0 to {}, saw {}", vocab - 1, id);
+            return fail(Fault::out_of_range, "logit_bias: expected token ids from 0 to {}, saw {}", vocab - 1,
+                        id);
         HEARTH_TRY_STATUS(in_range("logit_bias", bias, -100, 100));
     }
     return {};
@@ -50,7 +52,8 @@ void Sampler::accept(int id) {
         if (at == seen_.end() || *at != id) seen_.insert(at, id);
     }
     if (params_.presence_penalty == 0 && params_.frequency_penalty == 0) return;
-    const auto at = std::find_if(generated_.begin(), generated_.end(), [&](const auto& g) { return g.first == id; });
+    const auto at =
+        std::find_if(generated_.begin(), generated_.end(), [&](const auto& g) { return g.first == id; });
     if (at == generated_.end())
         generated_.emplace_back(id, 1);
     else
@@ -89,7 +92,8 @@ int Sampler::draw() {
     std::vector<double> weight(c.size());
     double total = 0;
     for (std::size_t i = 0; i < c.size(); ++i) {
-        weight[i] = std::exp((static_cast<double>(c[i].first) - static_cast<double>(c[0].first)) / p.temperature);
+        weight[i] =
+            std::exp((static_cast<double>(c[i].first) - static_cast<double>(c[0].first)) / p.temperature);
         total += weight[i];
     }
     std::size_t n = c.size();

@@ -1,4 +1,5 @@
-// engine/sampler.h - from logits to a token: penalties, bias, temperature, then top-k, top-p and min-p, then a draw.
+// engine/sampler.h - from logits to a token: penalties, bias, temperature, then top-k, top-p and min-p, then
+// a draw.
 #pragma once
 
 #include <span>
@@ -11,8 +12,8 @@ namespace hearth::engine {
 // Errors: out_of_range, naming the field and its limits.
 Status check(const SamplingParams& params, std::int64_t vocab);
 
-// Chooses tokens for one sequence. The n-th draw depends on the seed and n alone, so a resumed sequence goes on
-// as it would have.
+// Chooses tokens for one sequence. The n-th draw depends on the seed and n alone, so a resumed sequence goes
+// on as it would have.
 class Sampler {
   public:
     Sampler(SamplingParams params, std::span<const int> prompt);

@@ -15,7 +15,8 @@ namespace hearth::engine {
 
 class Sequence {
   public:
-    Sequence(std::uint64_t handle, Request request, Engine::Done done, KvBlocks& blocks, const text::Tokenizer* tokenizer);
+    Sequence(std::uint64_t handle, Request request, Engine::Done done, KvBlocks& blocks,
+             const text::Tokenizer* tokenizer);
 
     [[nodiscard]] std::uint64_t handle() const { return handle_; }
     SequenceState state;

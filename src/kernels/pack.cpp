@@ -14,7 +14,8 @@ namespace {
 
 using Byte = std::uint8_t;
 
-// A panel's block: how many columns and bytes, and how 16 source blocks become it. A source may be null: padding.
+// A panel's block: how many columns and bytes, and how 16 source blocks become it. A source may be null:
+// padding.
 struct Layout {
     PanelKind kind;
     int block_cols, block_bytes;  // of the panel
@@ -124,17 +125,28 @@ const Layout* layout_of(DType dtype) {
     static constexpr Layout kQ4_K{kPanelQ4_K, 256, 320 + 2048, interleave_q4_k};
     static constexpr Layout kQ6_K{kPanelQ6_K, 256, 288 + 4096, interleave_q6_k};
     switch (dtype) {
-        case DType::f32: return &kF32;
-        case DType::bf16: return &kBf16;
-        case DType::f16: return &kF16;
-        case DType::f8_e4m3: return &kFp8;
-        case DType::q8_0: return &kQ8_0;
-        case DType::q4_0: return &kQ4_0;
-        case DType::mxfp4: return &kMxfp4;
-        case DType::nvfp4: return &kNvfp4;
-        case DType::q4_k: return &kQ4_K;
-        case DType::q6_k: return &kQ6_K;
-        default: return nullptr;
+        case DType::f32:
+            return &kF32;
+        case DType::bf16:
+            return &kBf16;
+        case DType::f16:
+            return &kF16;
+        case DType::f8_e4m3:
+            return &kFp8;
+        case DType::q8_0:
+            return &kQ8_0;
+        case DType::q4_0:
+            return &kQ4_0;
+        case DType::mxfp4:
+            return &kMxfp4;
+        case DType::nvfp4:
+            return &kNvfp4;
+        case DType::q4_k:
+            return &kQ4_K;
+        case DType::q6_k:
+            return &kQ6_K;
+        default:
+            return nullptr;
     }
 }
 
@@ -148,7 +160,8 @@ Result<Byte*> take_panels(PackedMatrix& matrix, const Layout& layout, Arena& are
     std::uint64_t bytes = 0;
     if (__builtin_mul_overflow(static_cast<std::uint64_t>(matrix.n_panels),
                                static_cast<std::uint64_t>(matrix.panel_bytes), &bytes))
-        return fail(Fault::no_memory, "weights of {} x {} overflow the address space", matrix.rows, matrix.cols);
+        return fail(Fault::no_memory, "weights of {} x {} overflow the address space", matrix.rows,
+                    matrix.cols);
     HEARTH_TRY(const auto panels, arena.take<Byte>(bytes, "packed weights"));
     matrix.panels = panels.data();
     return panels.data();
@@ -159,7 +172,9 @@ void panel_rows(const PackedMatrix& matrix, std::span<const std::int32_t> row_or
                 std::int64_t* rows) {
     for (int i = 0; i < kLanes; ++i) {
         const std::int64_t row = panel * kLanes + i;
-        rows[i] = row >= matrix.rows ? -1 : row_order.empty() ? row : row_order[static_cast<std::size_t>(row)];
+        rows[i] = row >= matrix.rows  ? -1
+                  : row_order.empty() ? row
+                                      : row_order[static_cast<std::size_t>(row)];
     }
 }
 
@@ -168,7 +183,8 @@ void pack_panels(const PackedMatrix& matrix, const Layout& layout, const TensorV
     const DTypeInfo& type = info(tensor.dtype);
     const auto* data = reinterpret_cast<const Byte*>(tensor.bytes.data());
     const std::int64_t row_bytes = matrix.cols / type.block_elems * type.block_bytes;
-    // Plain types: four elements a block, and a last short block is copied out so that nothing past it is read.
+    // Plain types: four elements a block, and a last short block is copied out so that nothing past it is
+    // read.
     const std::int64_t source_cols = type.block_elems == 1 ? 4 : type.block_elems;
     const std::int64_t source_bytes = type.block_elems == 1 ? 4 * type.block_bytes : type.block_bytes;
     pool.split(matrix.n_panels, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -197,8 +213,8 @@ Status check_matrix(const TensorView& tensor, std::span<const std::int32_t> row_
         return fail(Fault::corrupt, "expected a matrix, saw shape {}", tensor.shape.text());
     const auto bytes = bytes_of(tensor.dtype, tensor.shape.n_elems());
     if (!bytes || *bytes != tensor.bytes.size() || tensor.shape.back() % info(tensor.dtype).block_elems != 0)
-        return fail(Fault::corrupt, "expected whole {} blocks for shape {}, saw {} bytes", info(tensor.dtype).name,
-                    tensor.shape.text(), tensor.bytes.size());
+        return fail(Fault::corrupt, "expected whole {} blocks for shape {}, saw {} bytes",
+                    info(tensor.dtype).name, tensor.shape.text(), tensor.bytes.size());
     HEARTH_CHECK(row_order.empty() || static_cast<std::int64_t>(row_order.size()) == tensor.shape[0],
                  "a row order names every row");
     return {};
@@ -206,8 +222,8 @@ Status check_matrix(const TensorView& tensor, std::span<const std::int32_t> row_
 
 }  // namespace
 
-Result<PackedMatrix> pack(const TensorView& tensor, float scale, std::span<const std::int32_t> row_order, Arena& arena,
-                          ThreadPool& pool) {
+Result<PackedMatrix> pack(const TensorView& tensor, float scale, std::span<const std::int32_t> row_order,
+                          Arena& arena, ThreadPool& pool) {
     HEARTH_TRY_STATUS(check_matrix(tensor, row_order));
     PackedMatrix matrix;
     matrix.source = tensor.dtype;
@@ -216,7 +232,8 @@ Result<PackedMatrix> pack(const TensorView& tensor, float scale, std::span<const
     matrix.scale = scale;
     if (tensor.dtype == DType::f8_e4m3)
         for (const std::byte code : tensor.bytes)
-            if (is_e4m3_nan(static_cast<Byte>(code))) return fail(Fault::corrupt, "expected numbers, saw an FP8 NaN");
+            if (is_e4m3_nan(static_cast<Byte>(code)))
+                return fail(Fault::corrupt, "expected numbers, saw an FP8 NaN");
     if (const Layout* layout = layout_of(tensor.dtype)) {
         HEARTH_TRY(Byte * panels, take_panels(matrix, *layout, arena));
         pack_panels(matrix, *layout, tensor, row_order, panels, pool);
@@ -237,12 +254,14 @@ Result<PackedMatrix> pack_nvfp4(const TensorView& codes, const TensorView& scale
     HEARTH_TRY_STATUS(check_matrix(codes, row_order));
     HEARTH_TRY_STATUS(check_matrix(scales, {}));
     const std::int64_t rows = codes.shape[0], cols = codes.shape[1] * 2;
-    if (codes.dtype != DType::u8 || scales.dtype != DType::f8_e4m3 || scales.shape != Shape{rows, cols / 16} ||
-        cols % 16 != 0)
-        return fail(Fault::corrupt, "expected U8 codes [n, k/2] and F8_E4M3 scales [n, k/16], saw {} {} and {} {}",
+    if (codes.dtype != DType::u8 || scales.dtype != DType::f8_e4m3 ||
+        scales.shape != Shape{rows, cols / 16} || cols % 16 != 0)
+        return fail(Fault::corrupt,
+                    "expected U8 codes [n, k/2] and F8_E4M3 scales [n, k/16], saw {} {} and {} {}",
                     info(codes.dtype).name, codes.shape.text(), info(scales.dtype).name, scales.shape.text());
     for (const std::byte code : scales.bytes)
-        if (is_e4m3_nan(static_cast<Byte>(code))) return fail(Fault::corrupt, "expected block scales, saw a NaN");
+        if (is_e4m3_nan(static_cast<Byte>(code)))
+            return fail(Fault::corrupt, "expected block scales, saw a NaN");
     PackedMatrix matrix;
     matrix.source = DType::nvfp4;
     matrix.rows = rows;
@@ -272,15 +291,23 @@ Result<PackedMatrix> pack_nvfp4(const TensorView& codes, const TensorView& scale
     return matrix;
 }
 
-void linear(const CpuKernels& kernels, const PackedMatrix& weight, const float* x, std::int64_t x_stride, float* y,
-            std::int64_t y_stride, std::int64_t n_tokens, float* scratch, std::int64_t scratch_floats_per_worker,
-            ThreadPool& pool) {
+void linear(const CpuKernels& kernels, const PackedMatrix& weight, const float* x, std::int64_t x_stride,
+            float* y, std::int64_t y_stride, std::int64_t n_tokens, float* scratch,
+            std::int64_t scratch_floats_per_worker, ThreadPool& pool) {
     HEARTH_DCHECK(x_stride >= weight.cols_padded && y_stride >= weight.n_panels * kLanes, "rows are padded");
     HEARTH_DCHECK(scratch_floats_per_worker >= linear_scratch_floats(weight.cols_padded), "scratch fits");
     const std::int64_t n_workers = pool.size();
     auto body = [&](int worker) {
-        LinearArgs args{y, y_stride, x, x_stride, n_tokens, weight.panels, weight.panel_bytes, weight.cols_padded,
-                        weight.scale, scratch + worker * scratch_floats_per_worker};
+        LinearArgs args{y,
+                        y_stride,
+                        x,
+                        x_stride,
+                        n_tokens,
+                        weight.panels,
+                        weight.panel_bytes,
+                        weight.cols_padded,
+                        weight.scale,
+                        scratch + worker * scratch_floats_per_worker};
         // Pairs of panels, so that no worker is left with half a pair.
         const std::int64_t pairs = (weight.n_panels + 1) / 2;
         const std::int64_t begin = pairs * worker / n_workers * 2;

@@ -15,32 +15,32 @@ namespace hearth::kernels {
 // A matrix [rows, cols] ready to multiply. The panels live in the arena that it was packed into.
 struct PackedMatrix {
     PanelKind kind = kPanelF32;
-    DType source = DType::f32;     // the format of the file
+    DType source = DType::f32;  // the format of the file
     std::int64_t rows = 0, cols = 0;
     std::int64_t cols_padded = 0;  // to whole blocks; the input must be zero there
     std::int64_t n_panels = 0, panel_bytes = 0;
     const std::uint8_t* panels = nullptr;
-    float scale = 1;               // multiplies every output: NVFP4's tensor scale, FP8's
+    float scale = 1;  // multiplies every output: NVFP4's tensor scale, FP8's
 
     [[nodiscard]] std::int64_t bytes() const { return n_panels * panel_bytes; }
 };
 
-// Packs a tensor of two dimensions [rows, cols] of any type that quant can decode; types without panels of their own
-// become float32. `row_order`, when not empty, says which source row each packed row takes.
-// Errors: unsupported (no reference decode), corrupt (shape, a scale that is no number), no_memory.
-Result<PackedMatrix> pack(const TensorView& tensor, float scale, std::span<const std::int32_t> row_order, Arena& arena,
-                          ThreadPool& pool);
+// Packs a tensor of two dimensions [rows, cols] of any type that quant can decode; types without panels of
+// their own become float32. `row_order`, when not empty, says which source row each packed row takes. Errors:
+// unsupported (no reference decode), corrupt (shape, a scale that is no number), no_memory.
+Result<PackedMatrix> pack(const TensorView& tensor, float scale, std::span<const std::int32_t> row_order,
+                          Arena& arena, ThreadPool& pool);
 
-// NVFP4 as Hugging Face checkpoints hold it: codes U8 [rows, cols / 2] with the even column in the low nibble, scales
-// F8_E4M3 [rows, cols / 16], and the tensor scale as a multiplier.
+// NVFP4 as Hugging Face checkpoints hold it: codes U8 [rows, cols / 2] with the even column in the low
+// nibble, scales F8_E4M3 [rows, cols / 16], and the tensor scale as a multiplier.
 Result<PackedMatrix> pack_nvfp4(const TensorView& codes, const TensorView& scales, float tensor_scale,
                                 std::span<const std::int32_t> row_order, Arena& arena, ThreadPool& pool);
 
-// y[n_tokens, y_stride] = x[n_tokens, x_stride] W^T, panels shared out among the workers. y_stride and x_stride are
-// padded: rows up to 16, cols up to cols_padded. `scratch`: linear_scratch_floats() a worker.
-void linear(const CpuKernels& kernels, const PackedMatrix& weight, const float* x, std::int64_t x_stride, float* y,
-            std::int64_t y_stride, std::int64_t n_tokens, float* scratch, std::int64_t scratch_floats_per_worker,
-            ThreadPool& pool);
+// y[n_tokens, y_stride] = x[n_tokens, x_stride] W^T, panels shared out among the workers. y_stride and
+// x_stride are padded: rows up to 16, cols up to cols_padded. `scratch`: linear_scratch_floats() a worker.
+void linear(const CpuKernels& kernels, const PackedMatrix& weight, const float* x, std::int64_t x_stride,
+            float* y, std::int64_t y_stride, std::int64_t n_tokens, float* scratch,
+            std::int64_t scratch_floats_per_worker, ThreadPool& pool);
 inline std::int64_t linear_scratch_floats(std::int64_t cols_padded) { return 2 * kLanes * cols_padded; }
 
 }  // namespace hearth::kernels

@@ -32,7 +32,8 @@ const CpuKernels& choose() {
     if (forced == nullptr || *forced == '\0') return *tables.back();
     for (const CpuKernels* table : tables)
         if (std::string_view(table->isa) == forced) return *table;
-    log::warning("HEARTH_CPU={}: this build or machine has no such kernels; using {}", forced, tables.back()->isa);
+    log::warning("HEARTH_CPU={}: this build or machine has no such kernels; using {}", forced,
+                 tables.back()->isa);
     return *tables.back();
 }
 

@@ -1,4 +1,5 @@
-// kernels/select.h - which table this machine runs: chosen once by cpuid, HEARTH_CPU=baseline|avx2|avx512 forces one.
+// kernels/select.h - which table this machine runs: chosen once by cpuid, HEARTH_CPU=baseline|avx2|avx512
+// forces one.
 #pragma once
 
 #include <vector>
@@ -7,8 +8,8 @@
 
 namespace hearth::kernels {
 
-// The best table that this machine can run, or the one that HEARTH_CPU names. A forced name that cannot run here
-// is logged and ignored: the program must not die of an illegal instruction.
+// The best table that this machine can run, or the one that HEARTH_CPU names. A forced name that cannot run
+// here is logged and ignored: the program must not die of an illegal instruction.
 const CpuKernels& best();
 // Every table that this machine can run, the baseline first.
 std::vector<const CpuKernels*> runnable();

@@ -1,27 +1,37 @@
-// kernels/table.h - the function table that each instruction set fills. Plain data and C headers alone: objects
-// compiled for one instruction set include this, and nothing inline from it may leak into the rest of the program.
+// kernels/table.h - the function table that each instruction set fills. Plain data and C headers alone:
+// objects compiled for one instruction set include this, and nothing inline from it may leak into the rest of
+// the program.
 #pragma once
 
 #include <stdint.h>
 
 namespace hearth::kernels {
 
-// Every kernel works on rows of 16 lanes, whatever the register width, and adds in one stated order with fused
-// multiply-adds. So all instruction sets give the same bits, and so does any batch, chunk or number of threads.
+// Every kernel works on rows of 16 lanes, whatever the register width, and adds in one stated order with
+// fused multiply-adds. So all instruction sets give the same bits, and so does any batch, chunk or number of
+// threads.
 inline constexpr int kLanes = 16;
 
-// Weights are kept in panels of 16 output rows, interleaved so that one load brings one input column of all 16.
-// pack.h makes them from the formats of files; a panel's blocks are described there.
+// Weights are kept in panels of 16 output rows, interleaved so that one load brings one input column of
+// all 16. pack.h makes them from the formats of files; a panel's blocks are described there.
 enum PanelKind : int {
-    kPanelF32, kPanelBf16, kPanelF16, kPanelFp8, kPanelQ8_0, kPanelQ4_0, kPanelQ4_K, kPanelQ6_K, kPanelMxfp4,
+    kPanelF32,
+    kPanelBf16,
+    kPanelF16,
+    kPanelFp8,
+    kPanelQ8_0,
+    kPanelQ4_0,
+    kPanelQ4_K,
+    kPanelQ6_K,
+    kPanelMxfp4,
     kPanelNvfp4,
     kPanelKinds
 };
 
 struct LinearArgs {
-    float* y;               // [n_tokens, y_stride], rows padded to whole panels
+    float* y;  // [n_tokens, y_stride], rows padded to whole panels
     int64_t y_stride;
-    const float* x;         // [n_tokens, x_stride], zero beyond the width up to `cols`
+    const float* x;  // [n_tokens, x_stride], zero beyond the width up to `cols`
     int64_t x_stride;
     int64_t n_tokens;
     const uint8_t* panels;  // the matrix
@@ -37,14 +47,14 @@ struct LinearArgs {
 inline constexpr int kKvBlockTokens = 16;
 
 struct AttendArgs {
-    const float* q;                    // [heads_per_kv, head_dim] of one token, after norm and RoPE
-    float* out;                        // [heads_per_kv, head_dim]
-    const float* const* key_blocks;    // block i holds positions 16 i ..; each points at this KV head's part
+    const float* q;                  // [heads_per_kv, head_dim] of one token, after norm and RoPE
+    float* out;                      // [heads_per_kv, head_dim]
+    const float* const* key_blocks;  // block i holds positions 16 i ..; each points at this KV head's part
     const float* const* value_blocks;
-    int64_t begin, end;                // visible positions [begin, end), begin < end
+    int64_t begin, end;  // visible positions [begin, end), begin < end
     int heads_per_kv, head_dim, head_dim_pad;
     float softmax_scale;
-    float* scratch;                    // scores: end rounded up to 16, and head_dim_pad more
+    float* scratch;  // scores: end rounded up to 16, and head_dim_pad more
 };
 
 struct CpuKernels {

@@ -25,7 +25,8 @@ const Architecture* find_architecture(std::string_view name) {
 
 std::string architecture_names() {
     std::string names;
-    for (const Architecture* row : kArchitectures) names += (names.empty() ? "" : ", ") + std::string(row->name);
+    for (const Architecture* row : kArchitectures)
+        names += (names.empty() ? "" : ", ") + std::string(row->name);
     return names;
 }
 

@@ -10,10 +10,10 @@
 namespace hearth::models {
 
 struct Architecture {
-    const char* name;       // ours, transformers' model_type and GGUF's general.architecture
-    const char* hf_class;   // "Qwen3ForCausalLM"
+    const char* name;      // ours, transformers' model_type and GGUF's general.architecture
+    const char* hf_class;  // "Qwen3ForCausalLM"
     // Class defaults of transformers for keys that a config may leave out.
-    int head_dim_default;   // 0: hidden_size / heads
+    int head_dim_default;  // 0: hidden_size / heads
     bool tied_default;
     // GGUF's converters permute the rows of q and k for this family, so that pairs lie side by side.
     bool gguf_permutes_qk;

@@ -1,4 +1,5 @@
-// models/checkpoint.cpp - finds tensors in either container and recognises how they are quantized by what they are.
+// models/checkpoint.cpp - finds tensors in either container and recognises how they are quantized by what
+// they are.
 #include "models/checkpoint.h"
 
 #include <bit>
@@ -38,7 +39,8 @@ Result<Checkpoint> Checkpoint::open(const fs::path& path) {
     checkpoint.path_ = path;
     std::error_code error;
     if (!fs::exists(path, error))
-        return fail(Fault::not_found, "{}: expected a model folder or a .gguf file, saw nothing", path.string());
+        return fail(Fault::not_found, "{}: expected a model folder or a .gguf file, saw nothing",
+                    path.string());
     if (!fs::is_directory(path, error)) {
         HEARTH_TRY(formats::Gguf file, formats::Gguf::open(path));
         HEARTH_TRY(checkpoint.config_, read_gguf_config(file, path.string()));
@@ -55,7 +57,9 @@ Result<Checkpoint> Checkpoint::open(const fs::path& path) {
     return checkpoint;
 }
 
-std::uint64_t Checkpoint::file_bytes() const { return gguf_ ? gguf_->file_bytes() : safetensors_->file_bytes(); }
+std::uint64_t Checkpoint::file_bytes() const {
+    return gguf_ ? gguf_->file_bytes() : safetensors_->file_bytes();
+}
 
 std::optional<TensorView> Checkpoint::find(std::string_view name) const {
     if (gguf_) {
@@ -106,7 +110,8 @@ Result<LinearSource> Checkpoint::linear(std::string_view name, const Shape& shap
                 HEARTH_TRY(source.scale, scalar(scale->name, gguf_->view(*scale)));
             }
         } else if (const auto scale = find(base + ".weight_scale")) {
-            // One name, two meanings: block scales of NVFP4, or the scalar of FP8. The tensors tell, not the config.
+            // One name, two meanings: block scales of NVFP4, or the scalar of FP8. The tensors tell, not the
+            // config.
             if (source.weight.dtype == DType::u8) {
                 source.scales = *scale;
                 HEARTH_TRY(const TensorView second, tensor(base + ".weight_scale_2"));
@@ -122,8 +127,10 @@ Result<LinearSource> Checkpoint::linear(std::string_view name, const Shape& shap
                         info(source.weight.dtype).name, info(source.scales->dtype).name);
         HEARTH_TRY_STATUS(expect_shape(name, source.weight, code_shape));
         HEARTH_TRY_STATUS(expect_shape(base + ".weight_scale", *source.scales, scale_shape));
-        if (shape[1] % 16 != 0) return fail(Fault::corrupt, "{}: expected a width of whole 16s, saw {}", name, shape[1]);
-        // A divisor read as a multiplier, or the reverse, is the classic way to silent garbage: weights are below 1e4.
+        if (shape[1] % 16 != 0)
+            return fail(Fault::corrupt, "{}: expected a width of whole 16s, saw {}", name, shape[1]);
+        // A divisor read as a multiplier, or the reverse, is the classic way to silent garbage: weights are
+        // below 1e4.
         if (source.scale >= 1)
             return fail(Fault::corrupt, "{}: expected a tensor scale below 1, saw {}", name, source.scale);
     } else {
@@ -133,14 +140,16 @@ Result<LinearSource> Checkpoint::linear(std::string_view name, const Shape& shap
 }
 
 std::vector<std::int32_t> Checkpoint::row_order(std::string_view name) const {
-    const bool q = name.find(".q_proj.") != std::string_view::npos, k = name.find(".k_proj.") != std::string_view::npos;
+    const bool q = name.find(".q_proj.") != std::string_view::npos,
+               k = name.find(".k_proj.") != std::string_view::npos;
     if (!is_gguf() || !(q || k) || !find_architecture(config_.architecture)->gguf_permutes_qk) return {};
     // The converter turned rows (half, pair) of each head into (pair, half).
     const int n_heads = q ? config_.n_heads : config_.n_kv_heads, half = config_.head_dim / 2;
     std::vector<std::int32_t> order;
     order.reserve(static_cast<std::size_t>(n_heads) * static_cast<std::size_t>(config_.head_dim));
     for (int head = 0; head < n_heads; ++head)
-        for (int d = 0; d < config_.head_dim; ++d) order.push_back(head * config_.head_dim + d % half * 2 + d / half);
+        for (int d = 0; d < config_.head_dim; ++d)
+            order.push_back(head * config_.head_dim + d % half * 2 + d / half);
     return order;
 }
 

@@ -14,10 +14,12 @@ namespace hearth::models {
 
 // A linear's weight as its file holds it.
 struct LinearSource {
-    TensorView weight;                 // the matrix, or NVFP4 codes (U8 [rows, cols / 2]) when `scales` is there
+    TensorView weight;  // the matrix, or NVFP4 codes (U8 [rows, cols / 2]) when `scales` is there
     std::optional<TensorView> scales;  // NVFP4 block scales, F8_E4M3 [rows, cols / 16]
     float scale = 1;                   // multiplies the whole matrix
-    [[nodiscard]] std::uint64_t bytes() const { return weight.bytes.size() + (scales ? scales->bytes.size() : 0); }
+    [[nodiscard]] std::uint64_t bytes() const {
+        return weight.bytes.size() + (scales ? scales->bytes.size() : 0);
+    }
 };
 
 class Checkpoint {
@@ -32,9 +34,9 @@ class Checkpoint {
 
     // By transformers' full name. Errors: corrupt (absent).
     [[nodiscard]] Result<TensorView> tensor(std::string_view name) const;
-    // A linear by its name with ".weight", in every quantized form that files have: plain, FP8 with a scalar scale,
-    // NVFP4 of ModelOpt and of compressed-tensors, GGUF blocks with an optional `.scale`.
-    // Errors: corrupt (absent, shapes that do not fit `shape`, a scale that is no positive number).
+    // A linear by its name with ".weight", in every quantized form that files have: plain, FP8 with a scalar
+    // scale, NVFP4 of ModelOpt and of compressed-tensors, GGUF blocks with an optional `.scale`. Errors:
+    // corrupt (absent, shapes that do not fit `shape`, a scale that is no positive number).
     [[nodiscard]] Result<LinearSource> linear(std::string_view name, const Shape& shape) const;
     // GGUF's permuted q/k rows: which file row each row is; empty when they are in order.
     [[nodiscard]] std::vector<std::int32_t> row_order(std::string_view name) const;

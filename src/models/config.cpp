@@ -1,8 +1,8 @@
 // models/config.cpp - reads configs and refuses what would divide by zero or overflow later.
 #include "models/config.h"
 
-#include <boost/json.hpp>
 #include <algorithm>
+#include <boost/json.hpp>
 #include <cmath>
 #include <cstring>
 #include <numbers>
@@ -42,12 +42,14 @@ Result<RopeConfig> read_rope(const JsonCursor& config) {
         }
         HEARTH_TRY(const double partial, nested->number_or("partial_rotary_factor", 1));
         if (partial != 1)
-            return fail(Fault::unsupported, "{}/partial_rotary_factor: expected 1, saw {}", nested->where(), partial);
+            return fail(Fault::unsupported, "{}/partial_rotary_factor: expected 1, saw {}", nested->where(),
+                        partial);
     }
     const bool ordered = rope.low_freq_factor > 0 && rope.high_freq_factor > rope.low_freq_factor;
     if (!(rope.theta > 0) || !(rope.factor > 0) || !(rope.original_context > 0) ||
         (rope.scaling == RopeConfig::Scaling::llama3 && !ordered))
-        return fail(Fault::out_of_range, "{}: expected positive RoPE parameters with low < high, saw theta {} factor {}",
+        return fail(Fault::out_of_range,
+                    "{}: expected positive RoPE parameters with low < high, saw theta {} factor {}",
                     config.where(), rope.theta, rope.factor);
     return rope;
 }
@@ -57,7 +59,8 @@ Status check(const ModelConfig& c, const std::string& where) {
     const auto refuse = [&](const char* what, std::int64_t seen) {
         return fail(Fault::out_of_range, "{}: {}: saw {}", where, what, seen);
     };
-    if (c.n_heads % c.n_kv_heads != 0) return refuse("expected n_heads to be a multiple of n_kv_heads", c.n_kv_heads);
+    if (c.n_heads % c.n_kv_heads != 0)
+        return refuse("expected n_heads to be a multiple of n_kv_heads", c.n_kv_heads);
     if (c.head_dim % 2 != 0) return refuse("expected an even head_dim for RoPE", c.head_dim);
     if (!(c.rms_eps > 0 && c.rms_eps < 1))
         return fail(Fault::out_of_range, "{}: expected an RMS epsilon in (0, 1), saw {}", where, c.rms_eps);
@@ -105,11 +108,14 @@ Result<ModelConfig> read_hf_config(const Json& json, const std::string& where) {
     HEARTH_TRY(c.context_max, config.integer_or("max_position_embeddings", 2048, 1, kContextMax));
     HEARTH_TRY(const std::int64_t n_layers, count("num_hidden_layers", kLayersMax));
     HEARTH_TRY(const std::int64_t n_heads, count("num_attention_heads", kHeadsMax));
-    HEARTH_TRY(const std::int64_t n_kv_heads, config.integer_or("num_key_value_heads", n_heads, 1, kHeadsMax));
-    HEARTH_TRY(const std::int64_t head_dim, config.integer_or("head_dim", architecture->head_dim_default > 0
-                                                                              ? architecture->head_dim_default
-                                                                              : std::max<std::int64_t>(c.d_model / n_heads, 1),
-                                                              1, kHeadDimMax));
+    HEARTH_TRY(const std::int64_t n_kv_heads,
+               config.integer_or("num_key_value_heads", n_heads, 1, kHeadsMax));
+    HEARTH_TRY(
+        const std::int64_t head_dim,
+        config.integer_or("head_dim",
+                          architecture->head_dim_default > 0 ? architecture->head_dim_default
+                                                             : std::max<std::int64_t>(c.d_model / n_heads, 1),
+                          1, kHeadDimMax));
     c.n_layers = static_cast<int>(n_layers);
     c.n_heads = static_cast<int>(n_heads);
     c.n_kv_heads = static_cast<int>(n_kv_heads);
@@ -146,7 +152,9 @@ Result<ModelConfig> read_gguf_config(const formats::Gguf& file, const std::strin
                     architecture_names(), name);
     c.architecture = architecture->name;
     const auto key = [&](const char* suffix) { return name + "." + suffix; };
-    const auto count = [&](const char* suffix, std::int64_t max) { return file.integer(key(suffix), 1, max); };
+    const auto count = [&](const char* suffix, std::int64_t max) {
+        return file.integer(key(suffix), 1, max);
+    };
     HEARTH_TRY(c.d_model, count("embedding_length", kWidthMax));
     HEARTH_TRY(c.d_ff, count("feed_forward_length", kWidthMax));
     HEARTH_TRY(c.context_max, count("context_length", kContextMax));
@@ -180,14 +188,14 @@ Result<ModelConfig> read_gguf_config(const formats::Gguf& file, const std::strin
         }
     }
     if (!(c.rope.theta > 0) || !(c.rope.factor > 0))
-        return fail(Fault::out_of_range, "{}: expected positive RoPE parameters, saw theta {} factor {}", where,
-                    c.rope.theta, c.rope.factor);
+        return fail(Fault::out_of_range, "{}: expected positive RoPE parameters, saw theta {} factor {}",
+                    where, c.rope.theta, c.rope.factor);
     // llama3 scaling travels as a tensor of divisors, one per pair.
     if (const formats::GgufEntry* freqs = file.find("rope_freqs.weight")) {
         const TensorView view = file.view(*freqs);
         if (view.dtype != DType::f32 || view.shape.n_elems() != c.head_dim / 2)
-            return fail(Fault::corrupt, "{}: rope_freqs.weight: expected {} F32 values, saw {}", where, c.head_dim / 2,
-                        view.shape.text());
+            return fail(Fault::corrupt, "{}: rope_freqs.weight: expected {} F32 values, saw {}", where,
+                        c.head_dim / 2, view.shape.text());
         c.rope.frequency_divisors.resize(static_cast<std::size_t>(view.shape.n_elems()));
         std::memcpy(c.rope.frequency_divisors.data(), view.bytes.data(), view.bytes.size());
     }

@@ -16,10 +16,10 @@ struct RopeConfig {
     enum class Scaling { none, linear, llama3 };
     double theta = 10000;
     Scaling scaling = Scaling::none;
-    double factor = 1;                                  // linear, llama3
-    double low_freq_factor = 1, high_freq_factor = 4;   // llama3
-    double original_context = 8192;                     // llama3
-    std::vector<float> frequency_divisors;              // per pair, from GGUF's rope_freqs.weight; empty: none
+    double factor = 1;                                 // linear, llama3
+    double low_freq_factor = 1, high_freq_factor = 4;  // llama3
+    double original_context = 8192;                    // llama3
+    std::vector<float> frequency_divisors;             // per pair, from GGUF's rope_freqs.weight; empty: none
 };
 
 struct ModelConfig {
@@ -32,7 +32,7 @@ struct ModelConfig {
     bool attention_bias = false;   // q, k, v
     bool output_bias = false;      // o
     bool mlp_bias = false;
-    std::vector<int> eos_ids;      // tokens that end an answer, from every file that names some
+    std::vector<int> eos_ids;  // tokens that end an answer, from every file that names some
     int bos_id = -1;
     // The text of quantization_config in config.json or hf_quant_config.json; empty when there is none.
     std::string quantization_method;
@@ -48,7 +48,8 @@ Result<ModelConfig> read_gguf_config(const formats::Gguf& file, const std::strin
 // Adds the end tokens that `eos_token_id` of a config names (a number or a list) and that are not there yet.
 Status add_eos_ids(const JsonCursor& config, ModelConfig& to);
 
-// Angular frequency of each pair of dimensions, scaling applied: [head_dim / 2], float32 as transformers has it.
+// Angular frequency of each pair of dimensions, scaling applied: [head_dim / 2], float32 as transformers has
+// it.
 std::vector<float> rope_frequencies(const RopeConfig& rope, int head_dim);
 
 }  // namespace hearth::models

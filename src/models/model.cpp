@@ -13,8 +13,10 @@ bool is_vector(Role role) { return role == Role::norm || role == Role::qk_norm |
 Result<std::span<const float>> load_vector(Model& model, const TensorSpec& spec) {
     HEARTH_TRY(const TensorView view, model.checkpoint.tensor(spec.name));
     if (view.shape != spec.shape)
-        return fail(Fault::corrupt, "{}: expected shape {}, saw {}", spec.name, spec.shape.text(), view.shape.text());
-    HEARTH_TRY(const auto values, model.arena.take<float>(static_cast<std::uint64_t>(spec.shape.n_elems()), "norms"));
+        return fail(Fault::corrupt, "{}: expected shape {}, saw {}", spec.name, spec.shape.text(),
+                    view.shape.text());
+    HEARTH_TRY(const auto values,
+               model.arena.take<float>(static_cast<std::uint64_t>(spec.shape.n_elems()), "norms"));
     if (auto ok = quant::decode(view, values); !ok) return fail(ok.error().at(spec.name));
     return values;
 }
@@ -30,9 +32,9 @@ void reorder(std::span<const float> values, std::span<const std::int32_t> order)
 Result<kernels::PackedMatrix> load_matrix(Model& model, const TensorSpec& spec, ThreadPool& pool) {
     HEARTH_TRY(const LinearSource source, model.checkpoint.linear(spec.name, spec.shape));
     const auto order = model.checkpoint.row_order(spec.name);
-    auto packed = source.scales
-                      ? kernels::pack_nvfp4(source.weight, *source.scales, source.scale, order, model.arena, pool)
-                      : kernels::pack(source.weight, source.scale, order, model.arena, pool);
+    auto packed = source.scales ? kernels::pack_nvfp4(source.weight, *source.scales, source.scale, order,
+                                                      model.arena, pool)
+                                : kernels::pack(source.weight, source.scale, order, model.arena, pool);
     if (!packed) return fail(packed.error().at(spec.name));
     return packed;
 }
@@ -54,8 +56,8 @@ Status load_tensors(Model& model, ThreadPool& pool) {
         if (spec.role == Role::embedding) {
             HEARTH_TRY(const LinearSource source, model.checkpoint.linear(spec.name, spec.shape));
             if (source.scales || quant::block_format(source.weight.dtype) == nullptr)
-                return fail(Fault::unsupported, "{}: expected an embedding whose rows can be decoded, saw {}", spec.name,
-                            info(source.weight.dtype).name);
+                return fail(Fault::unsupported, "{}: expected an embedding whose rows can be decoded, saw {}",
+                            spec.name, info(source.weight.dtype).name);
             loaded.rows = source.weight;
             loaded.rows_scale = source.scale;
         }
@@ -74,8 +76,9 @@ Result<std::shared_ptr<const Model>> load_model(const fs::path& path, ThreadPool
     auto model = std::make_shared<Model>();
     model->checkpoint = std::move(checkpoint);
     const fs::path named = path.has_filename() ? path : path.parent_path();
-    model->name = named.filename() == "." ? fs::absolute(path).parent_path().filename().string()
-                                          : (model->checkpoint.is_gguf() ? named.stem() : named.filename()).string();
+    model->name = named.filename() == "."
+                      ? fs::absolute(path).parent_path().filename().string()
+                      : (model->checkpoint.is_gguf() ? named.stem() : named.filename()).string();
     model->program = find_architecture(model->config().architecture)->build(model->config());
     if (auto ok = load_tensors(*model, pool); !ok) return fail(ok.error().at(path.string()));
     model->rope_frequencies = rope_frequencies(model->config().rope, model->config().head_dim);
@@ -96,7 +99,8 @@ Result<std::shared_ptr<const Model>> load_model(const fs::path& path, ThreadPool
 void embedding_row(const LoadedTensor& embedding, std::int64_t id, std::span<float> out) {
     const TensorView& rows = embedding.rows;
     const quant::BlockFormat* format = quant::block_format(rows.dtype);
-    HEARTH_DCHECK(format != nullptr && id >= 0 && id < rows.shape[0], "checked when loaded and by the engine");
+    HEARTH_DCHECK(format != nullptr && id >= 0 && id < rows.shape[0],
+                  "checked when loaded and by the engine");
     const std::int64_t width = rows.shape[1];
     const auto row_bytes = static_cast<std::size_t>(width / format->elems * format->bytes);
     format->decode_row(rows.bytes.data() + static_cast<std::size_t>(id) * row_bytes, out.data(), width);

@@ -1,4 +1,5 @@
-// models/model.h - a model ready to run: its program, its weights packed for the kernels, its tokenizer and template.
+// models/model.h - a model ready to run: its program, its weights packed for the kernels, its tokenizer and
+// template.
 #pragma once
 
 #include <memory>
@@ -15,11 +16,12 @@
 
 namespace hearth::models {
 
-// One tensor of the program, loaded: a matrix for the kernels, a vector, or the embedding's rows in their file.
+// One tensor of the program, loaded: a matrix for the kernels, a vector, or the embedding's rows in their
+// file.
 struct LoadedTensor {
-    kernels::PackedMatrix matrix;     // rows > 0 when some linear reads it
-    std::span<const float> vector;    // norms and biases
-    TensorView rows;                  // the embedding, as stored; its rows are decoded when looked up
+    kernels::PackedMatrix matrix;   // rows > 0 when some linear reads it
+    std::span<const float> vector;  // norms and biases
+    TensorView rows;                // the embedding, as stored; its rows are decoded when looked up
     float rows_scale = 1;
 };
 
@@ -27,15 +29,15 @@ class Model {
   public:
     [[nodiscard]] const ModelConfig& config() const { return checkpoint.config(); }
 
-    std::string name;                  // the folder's or file's name, for APIs and reports
-    Checkpoint checkpoint;             // keeps the files mapped
+    std::string name;       // the folder's or file's name, for APIs and reports
+    Checkpoint checkpoint;  // keeps the files mapped
     Program program;
-    std::vector<LoadedTensor> tensors; // by TensorId
-    Arena arena;                       // what the packed weights live in
+    std::vector<LoadedTensor> tensors;  // by TensorId
+    Arena arena;                        // what the packed weights live in
     std::vector<float> rope_frequencies;
-    std::optional<text::Tokenizer> tokenizer;    // absent in bare weights
-    std::optional<LoadedTemplate> chat_template; // absent in base models
-    std::uint64_t weight_bytes = 0;              // as packed: what decoding one token reads, embedding rows aside
+    std::optional<text::Tokenizer> tokenizer;     // absent in bare weights
+    std::optional<LoadedTemplate> chat_template;  // absent in base models
+    std::uint64_t weight_bytes = 0;  // as packed: what decoding one token reads, embedding rows aside
 };
 
 struct LoadOptions {
@@ -43,7 +45,8 @@ struct LoadOptions {
 };
 
 // Loads and packs a model. Errors: not_found, corrupt, unsupported, no_memory, each naming file and tensor.
-Result<std::shared_ptr<const Model>> load_model(const fs::path& path, ThreadPool& pool, LoadOptions options = {});
+Result<std::shared_ptr<const Model>> load_model(const fs::path& path, ThreadPool& pool,
+                                                LoadOptions options = {});
 
 // One row of the embedding as float32. `id` is inside the vocabulary.
 void embedding_row(const LoadedTensor& embedding, std::int64_t id, std::span<float> out);

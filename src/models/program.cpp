@@ -7,18 +7,30 @@ namespace hearth::models {
 
 std::string_view name(Role role) {
     switch (role) {
-        case Role::embedding: return "embedding";
-        case Role::head: return "head";
-        case Role::norm: return "norm";
-        case Role::qk_norm: return "qk_norm";
-        case Role::attn_q: return "attn_q";
-        case Role::attn_k: return "attn_k";
-        case Role::attn_v: return "attn_v";
-        case Role::attn_output: return "attn_output";
-        case Role::ffn_gate: return "ffn_gate";
-        case Role::ffn_up: return "ffn_up";
-        case Role::ffn_down: return "ffn_down";
-        case Role::bias: return "bias";
+        case Role::embedding:
+            return "embedding";
+        case Role::head:
+            return "head";
+        case Role::norm:
+            return "norm";
+        case Role::qk_norm:
+            return "qk_norm";
+        case Role::attn_q:
+            return "attn_q";
+        case Role::attn_k:
+            return "attn_k";
+        case Role::attn_v:
+            return "attn_v";
+        case Role::attn_output:
+            return "attn_output";
+        case Role::ffn_gate:
+            return "ffn_gate";
+        case Role::ffn_up:
+            return "ffn_up";
+        case Role::ffn_down:
+            return "ffn_down";
+        case Role::bias:
+            return "bias";
     }
     return "";
 }
@@ -40,7 +52,8 @@ ValueId ProgramBuilder::value(std::string_view name, std::int64_t width) {
 }
 
 TensorId ProgramBuilder::tensor(std::string_view name, Role role, Shape shape, int fused_group) {
-    const std::string full = layer_ == kNone ? std::string(name) : fmt::format("model.layers.{}.{}", layer_, name);
+    const std::string full =
+        layer_ == kNone ? std::string(name) : fmt::format("model.layers.{}.{}", layer_, name);
     program_.tensors.push_back({full, role, layer_, shape, fused_group});
     return static_cast<TensorId>(program_.tensors.size() - 1);
 }
@@ -70,8 +83,8 @@ ValueId ProgramBuilder::rms_norm(std::string_view out_name, ValueId x, std::stri
     return out;
 }
 
-ValueId ProgramBuilder::linear(std::string_view out_name, ValueId x, std::string_view name, Role role, std::int64_t rows,
-                               bool has_bias, int fused_group) {
+ValueId ProgramBuilder::linear(std::string_view out_name, ValueId x, std::string_view name, Role role,
+                               std::int64_t rows, bool has_bias, int fused_group) {
     const std::int64_t cols = program_.values[static_cast<std::size_t>(x)].width;
     const ValueId out = value(out_name, rows);
     const TensorId weight = tensor(std::string(name) + ".weight", role, Shape{rows, cols}, fused_group);
@@ -100,7 +113,8 @@ void ProgramBuilder::rope(ValueId x) {
 
 ValueId ProgramBuilder::attention(std::string_view out_name, ValueId q, ValueId k, ValueId v, int window) {
     const ValueId out = value(out_name, config_.q_width());
-    program_.states.push_back({StateSpec::Kind::paged_kv, layer_, config_.n_kv_heads, config_.head_dim, window});
+    program_.states.push_back(
+        {StateSpec::Kind::paged_kv, layer_, config_.n_kv_heads, config_.head_dim, window});
     Op& op = push(OpKind::attention);
     op.out = out;
     op.a = q;

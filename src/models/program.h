@@ -1,5 +1,6 @@
-// models/program.h - what an architecture is: tensors, per-layer state, and operations over named activations.
-// Built by arch/*.cpp; read by the loader, the executor, the planner, the quantizer and the forensics.
+// models/program.h - what an architecture is: tensors, per-layer state, and operations over named
+// activations. Built by arch/*.cpp; read by the loader, the executor, the planner, the quantizer and the
+// forensics.
 #pragma once
 
 #include <cstdint>
@@ -18,16 +19,28 @@ using StateId = int;   // a row of Program::states
 inline constexpr int kNone = -1;
 
 enum class Role {
-    embedding, head, norm, qk_norm, attn_q, attn_k, attn_v, attn_output, ffn_gate, ffn_up, ffn_down, bias,
+    embedding,
+    head,
+    norm,
+    qk_norm,
+    attn_q,
+    attn_k,
+    attn_v,
+    attn_output,
+    ffn_gate,
+    ffn_up,
+    ffn_down,
+    bias,
 };
 std::string_view name(Role role);
 
 struct TensorSpec {
     std::string name;  // as transformers spells it, with the suffix: "model.layers.0.self_attn.q_proj.weight"
     Role role;
-    int layer;         // kNone outside the layers
-    Shape shape;       // [out, in] for matrices
-    // Linears that serving engines fuse and that must then share one tensor scale have the same number; kNone: alone.
+    int layer;    // kNone outside the layers
+    Shape shape;  // [out, in] for matrices
+    // Linears that serving engines fuse and that must then share one tensor scale have the same number;
+    // kNone: alone.
     int fused_group = kNone;
 };
 
@@ -87,8 +100,8 @@ class ProgramBuilder {
     ValueId embed(std::string_view tensor);
     ValueId rms_norm(std::string_view out, ValueId x, std::string_view tensor);
     // `tensor` without suffix: "self_attn.q_proj"; ".weight" and, if has_bias, ".bias" are added.
-    ValueId linear(std::string_view out, ValueId x, std::string_view tensor, Role role, std::int64_t rows, bool has_bias,
-                   int fused_group = kNone);
+    ValueId linear(std::string_view out, ValueId x, std::string_view tensor, Role role, std::int64_t rows,
+                   bool has_bias, int fused_group = kNone);
     void head_norm(ValueId x, std::string_view tensor);
     void rope(ValueId x);
     ValueId attention(std::string_view out, ValueId q, ValueId k, ValueId v, int window = 0);

@@ -16,7 +16,8 @@ TEST(ThreadPool, EachWorkerRunsOnceAFork) {
     for (const int threads : {1, 2, 3, 7}) {
         ThreadPool pool({.threads = threads, .pin = false, .spin_micros = 5});
         std::vector<int> runs(static_cast<std::size_t>(threads));
-        for (int fork = 0; fork < 500; ++fork) pool.run([&](int worker) { ++runs[static_cast<std::size_t>(worker)]; });
+        for (int fork = 0; fork < 500; ++fork)
+            pool.run([&](int worker) { ++runs[static_cast<std::size_t>(worker)]; });
         for (const int n : runs) EXPECT_EQ(n, 500);
     }
 }

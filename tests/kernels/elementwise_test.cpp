@@ -1,4 +1,5 @@
-// tests/kernels/elementwise_test.cpp - norms, activations and attention against double precision, equal on every ISA.
+// tests/kernels/elementwise_test.cpp - norms, activations and attention against double precision, equal on
+// every ISA.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -30,10 +31,12 @@ TEST(RmsNorm, AgreesWithDoublePrecision) {
         for (const CpuKernels* kernels : runnable()) {
             std::vector<float> y(n);
             kernels->rms_norm(y.data(), x.data(), gain.data(), static_cast<std::int64_t>(n), 1e-6f);
-            // The sum of positive terms loses n/16 + 4 roundings at most, halved by the root, and four more follow.
+            // The sum of positive terms loses n/16 + 4 roundings at most, halved by the root, and four more
+            // follow.
             const double relative = (static_cast<double>(n) / 32 + 8) * 0x1p-24;
             for (std::size_t i = 0; i < n; ++i)
-                ASSERT_NEAR(d(y[i]), d(gain[i]) * d(x[i]) * scale, relative * std::fabs(d(gain[i]) * d(x[i]) * scale) + 1e-30);
+                ASSERT_NEAR(d(y[i]), d(gain[i]) * d(x[i]) * scale,
+                            relative * std::fabs(d(gain[i]) * d(x[i]) * scale) + 1e-30);
             if (first.empty()) first = y;
             EXPECT_EQ(0, std::memcmp(first.data(), y.data(), n * sizeof(float))) << kernels->isa;
         }
@@ -62,10 +65,12 @@ TEST(Rope, RotatesPairs) {
     for (const CpuKernels* kernels : runnable()) {
         std::vector<float> halves = {1, 2, 3, 4};
         kernels->rope(halves.data(), c.data(), s.data(), 2, 0);
-        EXPECT_EQ(halves, (std::vector<float>{1 * .5f - 3 * .75f, 2 * .25f + 4 * .5f, 3 * .5f + 1 * .75f, 4 * .25f - 2 * .5f}));
+        EXPECT_EQ(halves, (std::vector<float>{1 * .5f - 3 * .75f, 2 * .25f + 4 * .5f, 3 * .5f + 1 * .75f,
+                                              4 * .25f - 2 * .5f}));
         std::vector<float> pairs = {1, 2, 3, 4};
         kernels->rope(pairs.data(), c.data(), s.data(), 2, 1);
-        EXPECT_EQ(pairs, (std::vector<float>{1 * .5f - 2 * .75f, 2 * .5f + 1 * .75f, 3 * .25f + 4 * .5f, 4 * .25f - 3 * .5f}));
+        EXPECT_EQ(pairs, (std::vector<float>{1 * .5f - 2 * .75f, 2 * .5f + 1 * .75f, 3 * .25f + 4 * .5f,
+                                             4 * .25f - 3 * .5f}));
     }
 }
 
@@ -75,8 +80,10 @@ struct Cache {
     std::vector<const float*> key_rows, value_rows;
     Cache(int dim, std::int64_t n, std::uint64_t seed) : head_dim(dim), pad((dim + 15) / 16 * 16) {
         for (std::int64_t b = 0; b < (n + 15) / 16; ++b) {
-            keys.push_back(gaussian(static_cast<std::size_t>(dim * 16), seed + 2 * static_cast<std::uint64_t>(b)));
-            values.push_back(gaussian(static_cast<std::size_t>(pad * 16), seed + 2 * static_cast<std::uint64_t>(b) + 1));
+            keys.push_back(
+                gaussian(static_cast<std::size_t>(dim * 16), seed + 2 * static_cast<std::uint64_t>(b)));
+            values.push_back(
+                gaussian(static_cast<std::size_t>(pad * 16), seed + 2 * static_cast<std::uint64_t>(b) + 1));
         }
         for (std::size_t b = 0; b < keys.size(); ++b) {
             key_rows.push_back(keys[b].data());
@@ -93,36 +100,52 @@ struct Cache {
 
 TEST(Attend, AgreesWithDoublePrecisionForAnyWindow) {
     for (const int head_dim : {8, 16, 64, 80, 128})
-        for (const auto& [begin, end] : {std::pair<std::int64_t, std::int64_t>{0, 1}, {0, 16}, {0, 17}, {5, 100}, {31, 33}}) {
+        for (const auto& [begin, end] :
+             {std::pair<std::int64_t, std::int64_t>{0, 1}, {0, 16}, {0, 17}, {5, 100}, {31, 33}}) {
             const Cache cache(head_dim, end, 11);
             const int heads = 3;
             const auto q = gaussian(static_cast<std::size_t>(heads * head_dim), 7);
             const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
             std::vector<float> first;
             for (const CpuKernels* kernels : runnable()) {
-                std::vector<float> out(q.size()), scratch(static_cast<std::size_t>((end + 15) / 16 * 16 + cache.pad));
-                const AttendArgs args{q.data(), out.data(), cache.key_rows.data(), cache.value_rows.data(), begin, end,
-                                      heads, head_dim, cache.pad, scale, scratch.data()};
+                std::vector<float> out(q.size()),
+                    scratch(static_cast<std::size_t>((end + 15) / 16 * 16 + cache.pad));
+                const AttendArgs args{q.data(),
+                                      out.data(),
+                                      cache.key_rows.data(),
+                                      cache.value_rows.data(),
+                                      begin,
+                                      end,
+                                      heads,
+                                      head_dim,
+                                      cache.pad,
+                                      scale,
+                                      scratch.data()};
                 kernels->attend(&args);
                 for (int h = 0; h < heads; ++h) {
                     std::vector<double> weights;
                     double top = -INFINITY, sum = 0;
                     for (std::int64_t p = begin; p < end; ++p) {
                         double s = 0;
-                        for (int i = 0; i < head_dim; ++i) s += d(q[static_cast<std::size_t>(h * head_dim + i)]) * cache.key(p, i);
+                        for (int i = 0; i < head_dim; ++i)
+                            s += d(q[static_cast<std::size_t>(h * head_dim + i)]) * cache.key(p, i);
                         weights.push_back(s * d(scale));
                         top = std::max(top, weights.back());
                     }
                     for (double& w : weights) sum += w = std::exp(w - top);
                     for (int i = 0; i < head_dim; ++i) {
                         double want = 0;
-                        for (std::int64_t p = begin; p < end; ++p) want += weights[static_cast<std::size_t>(p - begin)] / sum * cache.value(p, i);
-                        // Scores of size ~10 carry errors of ~1e-6, which the exponential keeps as relative ones.
-                        ASSERT_NEAR(d(out[static_cast<std::size_t>(h * head_dim + i)]), want, 2e-5) << kernels->isa << " " << head_dim;
+                        for (std::int64_t p = begin; p < end; ++p)
+                            want += weights[static_cast<std::size_t>(p - begin)] / sum * cache.value(p, i);
+                        // Scores of size ~10 carry errors of ~1e-6, which the exponential keeps as relative
+                        // ones.
+                        ASSERT_NEAR(d(out[static_cast<std::size_t>(h * head_dim + i)]), want, 2e-5)
+                            << kernels->isa << " " << head_dim;
                     }
                 }
                 if (first.empty()) first = out;
-                EXPECT_EQ(0, std::memcmp(first.data(), out.data(), out.size() * sizeof(float))) << kernels->isa;
+                EXPECT_EQ(0, std::memcmp(first.data(), out.data(), out.size() * sizeof(float)))
+                    << kernels->isa;
             }
         }
 }

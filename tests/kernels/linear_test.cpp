@@ -1,4 +1,5 @@
-// tests/kernels/linear_test.cpp - every format's product against double precision, and the same bits everywhere.
+// tests/kernels/linear_test.cpp - every format's product against double precision, and the same bits
+// everywhere.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -15,8 +16,8 @@
 namespace hearth::kernels {
 namespace {
 
-constexpr DType kTypes[] = {DType::f32,  DType::bf16, DType::f16,   DType::f8_e4m3, DType::q8_0,
-                            DType::q4_0, DType::q4_k, DType::q6_k,  DType::mxfp4,   DType::nvfp4};
+constexpr DType kTypes[] = {DType::f32,  DType::bf16, DType::f16,  DType::f8_e4m3, DType::q8_0,
+                            DType::q4_0, DType::q4_k, DType::q6_k, DType::mxfp4,   DType::nvfp4};
 
 struct Matrix {
     std::vector<std::byte> bytes;
@@ -39,19 +40,23 @@ Matrix random_matrix(DType dtype, std::int64_t rows, std::int64_t cols, std::uin
 }
 
 // Runs one matrix over n tokens; x is [n, cols].
-std::vector<float> multiply(const CpuKernels& kernels, const PackedMatrix& packed, const std::vector<float>& x,
-                            std::int64_t n, ThreadPool& pool) {
+std::vector<float> multiply(const CpuKernels& kernels, const PackedMatrix& packed,
+                            const std::vector<float>& x, std::int64_t n, ThreadPool& pool) {
     const std::int64_t x_stride = packed.cols_padded, y_stride = packed.n_panels * kLanes;
-    std::vector<float> padded(static_cast<std::size_t>(n * x_stride)), y(static_cast<std::size_t>(n * y_stride));
+    std::vector<float> padded(static_cast<std::size_t>(n * x_stride)),
+        y(static_cast<std::size_t>(n * y_stride));
     for (std::int64_t t = 0; t < n; ++t)
-        std::memcpy(&padded[static_cast<std::size_t>(t * x_stride)], &x[static_cast<std::size_t>(t * packed.cols)],
+        std::memcpy(&padded[static_cast<std::size_t>(t * x_stride)],
+                    &x[static_cast<std::size_t>(t * packed.cols)],
                     static_cast<std::size_t>(packed.cols) * sizeof(float));
     const std::int64_t scratch_floats = linear_scratch_floats(packed.cols_padded);
     std::vector<float> scratch(static_cast<std::size_t>(scratch_floats * pool.size()));
-    linear(kernels, packed, padded.data(), x_stride, y.data(), y_stride, n, scratch.data(), scratch_floats, pool);
+    linear(kernels, packed, padded.data(), x_stride, y.data(), y_stride, n, scratch.data(), scratch_floats,
+           pool);
     std::vector<float> out;
     for (std::int64_t t = 0; t < n; ++t)
-        for (std::int64_t r = 0; r < packed.rows; ++r) out.push_back(y[static_cast<std::size_t>(t * y_stride + r)]);
+        for (std::int64_t r = 0; r < packed.rows; ++r)
+            out.push_back(y[static_cast<std::size_t>(t * y_stride + r)]);
     return out;
 }
 
@@ -78,8 +83,9 @@ TEST_P(LinearTest, AgreesWithDoublePrecision) {
             for (std::int64_t r = 0; r < rows; ++r) {
                 double want = 0, magnitude = 0;
                 for (std::int64_t k = 0; k < cols; ++k) {
-                    const double term = static_cast<double>(m.decoded[static_cast<std::size_t>(r * cols + k)]) *
-                                        static_cast<double>(x[static_cast<std::size_t>(t * cols + k)]);
+                    const double term =
+                        static_cast<double>(m.decoded[static_cast<std::size_t>(r * cols + k)]) *
+                        static_cast<double>(x[static_cast<std::size_t>(t * cols + k)]);
                     want += term;
                     magnitude += std::fabs(term);
                 }
@@ -105,7 +111,8 @@ TEST_P(LinearTest, ReadsEveryWeightAsTheReferenceDoes) {
         const auto y = multiply(*kernels, *packed, unit, cols, pool);
         for (std::int64_t k = 0; k < cols; ++k)
             for (std::int64_t r = 0; r < rows; ++r)
-                ASSERT_EQ(y[static_cast<std::size_t>(k * rows + r)], m.decoded[static_cast<std::size_t>(r * cols + k)])
+                ASSERT_EQ(y[static_cast<std::size_t>(k * rows + r)],
+                          m.decoded[static_cast<std::size_t>(r * cols + k)])
                     << kernels->isa << " row " << r << " column " << k;
     }
 }
@@ -147,7 +154,8 @@ TEST(Pack, RowOrderMovesRows) {
     std::vector<float> unit(8);
     unit[5] = 1;
     const auto y = multiply(best(), *packed, unit, 1, pool);
-    for (int r = 0; r < 4; ++r) EXPECT_EQ(y[static_cast<std::size_t>(r)], m.decoded[static_cast<std::size_t>(order[r] * 8 + 5)]);
+    for (int r = 0; r < 4; ++r)
+        EXPECT_EQ(y[static_cast<std::size_t>(r)], m.decoded[static_cast<std::size_t>(order[r] * 8 + 5)]);
 }
 
 TEST(Pack, OddWidthsArePadded) {
@@ -177,7 +185,8 @@ TEST(Pack, HostileTensorsAreRefused) {
     const std::vector<std::byte> nans(64, std::byte{0x7f});
     EXPECT_EQ(pack({DType::f8_e4m3, Shape{4, 16}, nans}, 1, {}, arena, pool).error().fault, Fault::corrupt);
     const std::vector<std::byte> codes(32);
-    const TensorView code_view{DType::u8, Shape{4, 8}, codes}, nan_scales{DType::f8_e4m3, Shape{4, 1}, std::span(nans).first(4)};
+    const TensorView code_view{DType::u8, Shape{4, 8}, codes},
+        nan_scales{DType::f8_e4m3, Shape{4, 1}, std::span(nans).first(4)};
     EXPECT_EQ(pack_nvfp4(code_view, nan_scales, 0.5f, {}, arena, pool).error().fault, Fault::corrupt);
 }
 

@@ -1,7 +1,9 @@
-// kernels/cpu/attention.inl - softmax(q k^T) v of one token and one KV head, over blocks of 16 positions in order.
-// Scores first, then their maximum, then weights and values: per position in order, so chunks cannot matter.
+// kernels/cpu/attention.inl - softmax(q k^T) v of one token and one KV head, over blocks of 16 positions in
+// order. Scores first, then their maximum, then weights and values: per position in order, so chunks cannot
+// matter.
 
-// e^x for x <= 0, to about 1 unit in the last place; 0 below -87. Cephes' expf polynomial (S. Moshier, netlib).
+// e^x for x <= 0, to about 1 unit in the last place; 0 below -87. Cephes' expf polynomial (S. Moshier,
+// netlib).
 ROW_FN Row row_exp(Row x) {
     const Row magic = row_set1(12582912.0f);  // 1.5 * 2^23: adding it rounds to a whole number
     const Row clamped = row_max(x, row_set1(-87.0f));

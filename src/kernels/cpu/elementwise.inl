@@ -1,5 +1,5 @@
-// kernels/cpu/elementwise.inl - norms, rotations, activations and adds. Lengths need be no multiple of 16: a last
-// short row is copied, so that its lanes add in the same order.
+// kernels/cpu/elementwise.inl - norms, rotations, activations and adds. Lengths need be no multiple of 16: a
+// last short row is copied, so that its lanes add in the same order.
 
 ROW_FN Row row_load_part(const float* p, int64_t n) {
     float lanes[16] = {0};
@@ -25,7 +25,8 @@ static void rms_norm(float* y, const float* x, const float* gain, int64_t n, flo
     for (i = 0; i + 16 <= n; i += 16)
         row_store(y + i, row_mul(row_load(gain + i), row_mul(row_load(x + i), scale)));
     if (i < n)
-        row_store_part(y + i, row_mul(row_load_part(gain + i, n - i), row_mul(row_load_part(x + i, n - i), scale)),
+        row_store_part(y + i,
+                       row_mul(row_load_part(gain + i, n - i), row_mul(row_load_part(x + i, n - i), scale)),
                        n - i);
 }
 
@@ -53,7 +54,8 @@ static void swiglu(float* y, const float* gate, const float* up, int64_t n) {
     int64_t i = 0;
     for (; i + 16 <= n; i += 16) row_store(y + i, row_mul(row_silu(row_load(gate + i)), row_load(up + i)));
     if (i < n)
-        row_store_part(y + i, row_mul(row_silu(row_load_part(gate + i, n - i)), row_load_part(up + i, n - i)), n - i);
+        row_store_part(y + i, row_mul(row_silu(row_load_part(gate + i, n - i)), row_load_part(up + i, n - i)),
+                       n - i);
 }
 
 static void add(float* y, const float* x, int64_t n) {

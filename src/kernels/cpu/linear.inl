@@ -1,7 +1,9 @@
 // kernels/cpu/linear.inl - y = x W^T over panels. One order of summation, three ways to walk:
 //   few tokens   each weight is decoded once and meets up to 4 tokens; memory is the limit
-//   many tokens  two panels are decoded to scratch, then tiles of tokens run over them; arithmetic is the limit
-// The order, the same in all: four partial sums by column mod 4, joined as (s0 + s1) + (s2 + s3), times scale.
+//   many tokens  two panels are decoded to scratch, then tiles of tokens run over them; arithmetic is the
+//   limit
+// The order, the same in all: four partial sums by column mod 4, joined as (s0 + s1) + (s2 + s3), times
+// scale.
 
 ROW_FN void store_sum(const LinearArgs* a, int64_t panel, int64_t token, const Row* partial) {
     const Row sum = row_add(row_add(partial[0], partial[1]), row_add(partial[2], partial[3]));
@@ -75,9 +77,15 @@ ROW_FN void linear_tile(const LinearArgs* a, int64_t panel, int64_t token) {
 template <class Read, int kPanels>
 ROW_FN void linear_few(const LinearArgs* a, int64_t panel) {
     switch (a->n_tokens) {
-        case 1: linear_in_place<Read, kPanels, 1>(a, panel, 0); break;
-        case 2: linear_in_place<Read, kPanels, 2>(a, panel, 0); break;
-        default: linear_in_place<Read, kPanels, 3>(a, panel, 0); break;
+        case 1:
+            linear_in_place<Read, kPanels, 1>(a, panel, 0);
+            break;
+        case 2:
+            linear_in_place<Read, kPanels, 2>(a, panel, 0);
+            break;
+        default:
+            linear_in_place<Read, kPanels, 3>(a, panel, 0);
+            break;
     }
 }
 

@@ -1,7 +1,7 @@
-// kernels/cpu/panels.inl - how each panel kind's blocks are laid out and read, one column of 16 rows at a time.
-// Every weight() gives the exact float32 value that the format's reference decode gives (products of a scale and a
-// code are exact or rounded once, in the same order), so that decoding ahead and decoding in place agree.
-// pack.cpp writes these layouts. kBlock columns take kBytes bytes.
+// kernels/cpu/panels.inl - how each panel kind's blocks are laid out and read, one column of 16 rows at a
+// time. Every weight() gives the exact float32 value that the format's reference decode gives (products of a
+// scale and a code are exact or rounded once, in the same order), so that decoding ahead and decoding in
+// place agree. pack.cpp writes these layouts. kBlock columns take kBytes bytes.
 
 #define ROW_MEMBER static inline __attribute__((always_inline))
 
@@ -11,14 +11,18 @@ struct PanelReadF32 {
     enum { kBlock = 4, kBytes = 4 * 64, kSub = 4 };
     typedef NoScales Scales;
     ROW_MEMBER Scales open(const uint8_t*, int) { return {}; }
-    ROW_MEMBER Row weight(const uint8_t* block, const Scales*, int k) { return row_load((const float*)(block + 64 * k)); }
+    ROW_MEMBER Row weight(const uint8_t* block, const Scales*, int k) {
+        return row_load((const float*)(block + 64 * k));
+    }
 };
 
 struct PanelReadBf16 {
     enum { kBlock = 4, kBytes = 4 * 32, kSub = 4 };
     typedef NoScales Scales;
     ROW_MEMBER Scales open(const uint8_t*, int) { return {}; }
-    ROW_MEMBER Row weight(const uint8_t* block, const Scales*, int k) { return row_from_bf16(block + 32 * k); }
+    ROW_MEMBER Row weight(const uint8_t* block, const Scales*, int k) {
+        return row_from_bf16(block + 32 * k);
+    }
 };
 
 struct PanelReadF16 {
@@ -32,7 +36,9 @@ struct PanelReadFp8 {
     enum { kBlock = 4, kBytes = 4 * 16, kSub = 4 };
     typedef NoScales Scales;
     ROW_MEMBER Scales open(const uint8_t*, int) { return {}; }
-    ROW_MEMBER Row weight(const uint8_t* block, const Scales*, int k) { return row_from_e4m3(codes_load(block + 16 * k)); }
+    ROW_MEMBER Row weight(const uint8_t* block, const Scales*, int k) {
+        return row_from_e4m3(codes_load(block + 16 * k));
+    }
 };
 
 struct OneScale {
@@ -90,7 +96,8 @@ struct PanelReadNvfp4 {
     }
 };
 
-// f16 d[16], f16 dmin[16], u8 scale[8][16], u8 min[8][16], then nibble pairs [128][16]. y = d*scale*q - dmin*min.
+// f16 d[16], f16 dmin[16], u8 scale[8][16], u8 min[8][16], then nibble pairs [128][16]. y = d*scale*q -
+// dmin*min.
 struct PanelReadQ4_K {
     enum { kBlock = 256, kBytes = 64 + 256 + 128 * 16, kSub = 32 };
     struct Scales {

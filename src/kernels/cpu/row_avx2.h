@@ -35,8 +35,10 @@ ROW_FN Row row_keep_lanes(Row x, int begin, int end, float fill) {
     const __m256i lane_lo = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     const __m256i lane_hi = _mm256_add_epi32(lane_lo, _mm256_set1_epi32(8));
     const __m256i first = _mm256_set1_epi32(begin - 1), last = _mm256_set1_epi32(end);
-    const __m256i keep_lo = _mm256_and_si256(_mm256_cmpgt_epi32(lane_lo, first), _mm256_cmpgt_epi32(last, lane_lo));
-    const __m256i keep_hi = _mm256_and_si256(_mm256_cmpgt_epi32(lane_hi, first), _mm256_cmpgt_epi32(last, lane_hi));
+    const __m256i keep_lo =
+        _mm256_and_si256(_mm256_cmpgt_epi32(lane_lo, first), _mm256_cmpgt_epi32(last, lane_lo));
+    const __m256i keep_hi =
+        _mm256_and_si256(_mm256_cmpgt_epi32(lane_hi, first), _mm256_cmpgt_epi32(last, lane_hi));
     const __m256 other = _mm256_set1_ps(fill);
     return {_mm256_blendv_ps(other, x.lo, _mm256_castsi256_ps(keep_lo)),
             _mm256_blendv_ps(other, x.hi, _mm256_castsi256_ps(keep_hi))};
@@ -91,7 +93,8 @@ ROW_FN __m256 half_from_e4m3(__m256i wide) {
     return _mm256_or_ps(value, _mm256_castsi256_ps(sign));
 }
 ROW_FN Row row_from_e4m3(Codes c) {
-    return {half_from_e4m3(_mm256_cvtepu8_epi32(c)), half_from_e4m3(_mm256_cvtepu8_epi32(codes_upper_half(c)))};
+    return {half_from_e4m3(_mm256_cvtepu8_epi32(c)),
+            half_from_e4m3(_mm256_cvtepu8_epi32(codes_upper_half(c)))};
 }
 ROW_FN __m256 half_from_e8m0(__m256i e) {
     const __m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23);
@@ -100,5 +103,6 @@ ROW_FN __m256 half_from_e8m0(__m256i e) {
     return _mm256_castsi256_ps(_mm256_blendv_epi8(small, normal, is_normal));
 }
 ROW_FN Row row_from_e8m0_half(Codes c) {
-    return {half_from_e8m0(_mm256_cvtepu8_epi32(c)), half_from_e8m0(_mm256_cvtepu8_epi32(codes_upper_half(c)))};
+    return {half_from_e8m0(_mm256_cvtepu8_epi32(c)),
+            half_from_e8m0(_mm256_cvtepu8_epi32(codes_upper_half(c)))};
 }

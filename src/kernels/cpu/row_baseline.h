@@ -1,4 +1,5 @@
-// kernels/cpu/row_baseline.h - sixteen lanes in plain C: the reference that the others must equal bit for bit.
+// kernels/cpu/row_baseline.h - sixteen lanes in plain C: the reference that the others must equal bit for
+// bit.
 #pragma once
 
 // Included inside a namespace: the shell includes what this needs.
@@ -24,19 +25,19 @@ ROW_FN Row row_set1(float x) {
     for (int i = 0; i < 16; ++i) r.lane[i] = x;
     return r;
 }
-#define ROW_EACH(name, expression)           \
-    ROW_FN Row name(Row a, Row b) {          \
-        Row r;                               \
-        for (int i = 0; i < 16; ++i) {       \
-            const float x = a.lane[i];       \
-            const float y = b.lane[i];       \
-            r.lane[i] = (expression);        \
-        }                                    \
-        return r;                            \
+#define ROW_EACH(name, expression)     \
+    ROW_FN Row name(Row a, Row b) {    \
+        Row r;                         \
+        for (int i = 0; i < 16; ++i) { \
+            const float x = a.lane[i]; \
+            const float y = b.lane[i]; \
+            r.lane[i] = (expression);  \
+        }                              \
+        return r;                      \
     }
 ROW_EACH(row_add, x + y)
 ROW_EACH(row_sub, x - y)
-ROW_EACH(row_mul, x * y)
+ROW_EACH(row_mul, x* y)
 ROW_EACH(row_div, x / y)
 ROW_EACH(row_max, x > y ? x : y)
 #undef ROW_EACH
@@ -155,7 +156,8 @@ ROW_FN Row row_from_e4m3(Codes c) {
     }
     return r;
 }
-// E8M0 bytes as 2^(e - 127 - 1): half the scale, for tables that hold doubled values. 0 gives a subnormal, exact.
+// E8M0 bytes as 2^(e - 127 - 1): half the scale, for tables that hold doubled values. 0 gives a subnormal,
+// exact.
 ROW_FN Row row_from_e8m0_half(Codes c) {
     Row r;
     for (int i = 0; i < 16; ++i) {

@@ -1,5 +1,5 @@
-// models/arch/llama.cpp - Llama 2 and 3: pre-norm, grouped queries, RoPE, SwiGLU; biases where the config says so.
-// Source: transformers, models/llama/modeling_llama.py.
+// models/arch/llama.cpp - Llama 2 and 3: pre-norm, grouped queries, RoPE, SwiGLU; biases where the config
+// says so. Source: transformers, models/llama/modeling_llama.py.
 #include "models/architecture.h"
 
 namespace hearth::models {
@@ -18,7 +18,8 @@ void layer(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
     const ValueId f = b.rms_norm("h", x, "post_attention_layernorm.weight");
     const ValueId gate = b.linear("gate", f, "mlp.gate_proj", Role::ffn_gate, c.d_ff, c.mlp_bias, gate_up);
     const ValueId up = b.linear("up", f, "mlp.up_proj", Role::ffn_up, c.d_ff, c.mlp_bias, gate_up);
-    b.add(x, b.linear("h", b.swiglu("gate", gate, up), "mlp.down_proj", Role::ffn_down, c.d_model, c.mlp_bias));
+    b.add(x,
+          b.linear("h", b.swiglu("gate", gate, up), "mlp.down_proj", Role::ffn_down, c.d_model, c.mlp_bias));
 }
 
 Program build(const ModelConfig& c) {
