@@ -37,7 +37,7 @@ struct SamplingParams {
     double presence_penalty = 0;    // subtracted once from tokens generated already
     double frequency_penalty = 0;   // subtracted per occurrence
     std::uint64_t seed = 0;
-    std::vector<std::pair<int, float>> logit_bias;  // token id, added to its logit
+    std::vector<std::pair<int, float>> logit_bias = {};  // token id, added to its logit
 };
 
 enum class StopReason { stop, length, cancelled };

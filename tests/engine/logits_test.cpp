@@ -1,0 +1,179 @@
+// tests/engine/logits_test.cpp - logits against transformers, and the same bits for any chunk, batch and
+// threads.
+#include <algorithm>
+#include <cmath>
+
+#include "engine/sampler.h"
+#include "fixtures.h"
+
+namespace hearth::engine {
+namespace {
+
+using tests::open;
+
+class LogitsTest : public testing::TestWithParam<const char*> {
+  protected:
+    fs::path folder() const { return tests::fixture("models") / GetParam(); }
+};
+
+// Largest difference over the largest logit.
+double relative_error(const std::vector<float>& got, const std::vector<float>& want) {
+    double worst = 0, scale = 0;
+    for (std::size_t i = 0; i < want.size(); ++i) {
+        worst = std::max(worst, std::fabs(static_cast<double>(got[i]) - static_cast<double>(want[i])));
+        scale = std::max(scale, std::fabs(static_cast<double>(want[i])));
+    }
+    return worst / scale;
+}
+
+TEST_P(LogitsTest, AgreeWithTransformers) {
+    const auto ids = tests::read_ids(folder() / "ids.json");
+    const auto want = tests::read_npy(folder() / "logits.npy");
+    std::vector<fs::path> paths = {folder()};
+    if (fs::exists(folder() / "model.gguf")) paths.push_back(folder() / "model.gguf");
+    std::vector<float> first;
+    for (const fs::path& path : paths) {
+        const auto model = tests::load(path);
+        ASSERT_NE(model, nullptr);
+        const auto engine = open(model, {.threads = 2, .chunk_tokens = 64});
+        const auto got = tests::score_all(*engine, ids);
+        ASSERT_EQ(got.size(), want.size()) << path;
+        EXPECT_LT(relative_error(got, want), 1e-4) << path;
+        // GGUF's permuted rows are put back, so the two containers give the same bits where the config is the
+        // same.
+        if (first.empty()) first = got;
+        EXPECT_LT(relative_error(got, first), 1e-5) << path;
+    }
+}
+
+TEST_P(LogitsTest, AreTheSameBitsForAnyChunkAndThreads) {
+    const auto model = tests::load(folder());
+    ASSERT_NE(model, nullptr);
+    const auto ids = tests::read_ids(folder() / "ids.json");
+    std::vector<float> want;
+    for (const int threads : {1, 2, 3})
+        for (const int chunk : {1, 7, 64, 512}) {
+            const auto engine = open(model, {.threads = threads, .chunk_tokens = chunk});
+            const auto got = tests::score_all(*engine, ids);
+            if (want.empty()) want = got;
+            ASSERT_EQ(0, std::memcmp(want.data(), got.data(), want.size() * sizeof(float)))
+                << "threads " << threads << " chunk " << chunk;
+        }
+}
+
+TEST_P(LogitsTest, OfContinuationsEqualThoseOfTheWholeText) {
+    const auto model = tests::load(folder());
+    ASSERT_NE(model, nullptr);
+    const auto ids = tests::read_ids(folder() / "ids.json");
+    const auto engine = open(model, {.threads = 2, .chunk_tokens = 32});
+    const std::span<const int> prompt(ids.data(), 19);
+    const std::vector<std::vector<int>> continuations = {
+        {ids[19], ids[20], ids[21]}, {5}, {7, 8, 9, 10, 11, 12}, {ids[19]}};
+    const auto scores = engine->score_continuations(prompt, continuations);
+    ASSERT_OK(scores);
+    for (std::size_t i = 0; i < continuations.size(); ++i) {
+        std::vector<int> whole(prompt.begin(), prompt.end());
+        whole.insert(whole.end(), continuations[i].begin(), continuations[i].end());
+        std::vector<double> want;
+        const auto sink = [&](std::int64_t p, std::span<const float> logits) {
+            const auto next = static_cast<std::size_t>(p) + 1;
+            if (next < whole.size())
+                want.push_back(static_cast<double>(logits[static_cast<std::size_t>(whole[next])]) -
+                               log_sum_exp(logits));
+        };
+        ASSERT_OK(engine->score(whole, sink, static_cast<std::int64_t>(prompt.size()) - 1));
+        EXPECT_EQ((*scores)[i], want);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, LogitsTest,
+                         testing::Values("llama-mha", "llama-gqa-llama3-rope", "llama-bias-linear-rope",
+                                         "qwen3-tied", "qwen3-untied-bias", "qwen3-mha"),
+                         [](const auto& row) {
+                             std::string name = row.param;
+                             std::replace(name.begin(), name.end(), '-', '_');
+                             return name;
+                         });
+
+// Many sequences at once give each the tokens that it gets alone, greedy and sampled.
+TEST(Batching, DoesNotChangeTokens) {
+    const auto model = tests::load(tests::fixture("models") / "qwen3-tied");
+    ASSERT_NE(model, nullptr);
+    const auto make_requests = [] {
+        std::vector<Request> requests;
+        for (int i = 0; i < 24; ++i) {
+            Request request;
+            for (int t = 0; t <= i % 9 * 5; ++t) request.prompt.push_back((i * 31 + t * 7) % 96);
+            request.new_tokens_max = 3 + i % 11;
+            request.ignore_eos = true;
+            if (i % 2 == 1)
+                request.sampling = {
+                    .temperature = 0.8, .top_k = 40, .top_p = 0.95, .seed = static_cast<std::uint64_t>(i)};
+            request.want_logprobs = true;
+            requests.push_back(std::move(request));
+        }
+        return requests;
+    };
+    std::vector<std::vector<int>> want;
+    for (const int threads : {1, 2})
+        for (const int batch : {1, 3, 16})
+            for (const int chunk : {1, 16, 128}) {
+                const auto engine =
+                    open(model,
+                         {.threads = threads, .batch_max = batch, .chunk_tokens = chunk, .context_max = 128});
+                const auto done = engine->generate(make_requests());
+                ASSERT_OK(done);
+                std::vector<std::vector<int>> got;
+                for (const Completion& completion : *done) {
+                    got.push_back(completion.ids);
+                    EXPECT_EQ(completion.logprobs.size(), completion.ids.size());
+                    EXPECT_EQ(completion.reason, StopReason::length);
+                }
+                if (want.empty()) want = got;
+                ASSERT_EQ(got, want) << "batch " << batch << " chunk " << chunk << " threads " << threads;
+            }
+    for (std::size_t i = 0; i < want.size(); ++i) EXPECT_EQ(want[i].size(), 3 + i % 11);
+}
+
+TEST(Engine, RefusesWhatCannotRun) {
+    const auto model = tests::load(tests::fixture("models") / "qwen3-mha");
+    ASSERT_NE(model, nullptr);
+    const auto engine = open(model, {.threads = 1, .context_max = 32});
+    const auto fault_of = [&](Request request) {
+        return engine->generate({std::move(request)}).error().fault;
+    };
+    Request request;
+    EXPECT_EQ(fault_of(request), Fault::usage);
+    request.prompt = {96};
+    EXPECT_EQ(fault_of(request), Fault::out_of_range);
+    request.prompt = {-1};
+    EXPECT_EQ(fault_of(request), Fault::out_of_range);
+    request.prompt.assign(32, 1);
+    EXPECT_EQ(fault_of(request), Fault::out_of_range);
+    request.prompt = {1};
+    request.new_tokens_max = 0;
+    EXPECT_EQ(fault_of(request), Fault::out_of_range);
+    request.new_tokens_max = 4;
+    request.sampling.top_p = std::nan("");
+    EXPECT_EQ(fault_of(request), Fault::out_of_range);
+    request.sampling = {};
+    request.sampling.logit_bias = {{96, 1.0f}};
+    EXPECT_EQ(fault_of(request), Fault::out_of_range);
+    EXPECT_EQ(Engine::open(model, {.context_max = 513}).error().fault, Fault::out_of_range);
+    EXPECT_EQ(Engine::open(model, {.kv_bytes_max = 16}).error().fault, Fault::no_memory);
+    // A pool smaller than all requests together makes them wait, not fail.
+    const auto tight =
+        open(model, {.threads = 1, .batch_max = 8, .context_max = 32, .kv_bytes_max = 200'000});
+    std::vector<Request> many(9);
+    for (auto& r : many) {
+        r.prompt = {1, 2, 3};
+        r.new_tokens_max = 20;
+        r.ignore_eos = true;
+    }
+    const auto done = tight->generate(std::move(many));
+    ASSERT_OK(done);
+    for (const auto& completion : *done) EXPECT_EQ(completion.ids, done->front().ids);
+}
+
+}  // namespace
+}  // namespace hearth::engine
