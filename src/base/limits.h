@@ -16,6 +16,14 @@ inline constexpr std::uint64_t kGgufAlignmentMax = 1u << 20;
 inline constexpr int kTensorDimsMax = 8;
 inline constexpr std::uint64_t kTextFileBytesMax = 256u << 20;  // tokenizer.json of 150k tokens is 11 MB
 
+// Tokenizers. The largest vocabulary of the field has 262,144 tokens, the longest token under 1 KB.
+inline constexpr std::size_t kTokenBytesMax = 1u << 20;
+inline constexpr std::size_t kVocabMax = 1u << 24;
+// Patterns of a tokenizer's own: the longest of the field has 500 bytes; steps of one match, by PCRE2's count.
+inline constexpr std::size_t kPatternBytesMax = 16u << 10;
+inline constexpr std::uint32_t kPatternStepsMax = 10'000'000;
+inline constexpr std::uint32_t kPatternHeapKibMax = 256u << 10;
+
 // JSON from files and from requests.
 inline constexpr std::size_t kJsonDepthMax = 128;
 

@@ -1,0 +1,96 @@
+// text/added_tokens.cpp - the trie behind added_tokens.h, and the rules for white space and words around a
+// match.
+#include "text/added_tokens.h"
+
+#include <algorithm>
+
+#include "text/unicode.h"
+#include "text/utf8.h"
+
+namespace hearth::text {
+namespace {
+
+// The character that ends at `end`, which is on a character of valid UTF-8 and above 0.
+std::size_t previous_character(std::string_view text, std::size_t end) {
+    do {
+        --end;
+    } while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80);
+    return end;
+}
+
+Classes classes_at(std::string_view text, std::size_t at) { return classes(read_code_point(text, at).value); }
+
+std::size_t space_begin(std::string_view text, std::size_t end, std::size_t limit) {
+    while (end > limit) {
+        const std::size_t at = previous_character(text, end);
+        if ((classes_at(text, at) & kSpace) == 0) break;
+        end = at;
+    }
+    return std::max(end, limit);
+}
+
+std::size_t space_end(std::string_view text, std::size_t at) {
+    while (at < text.size() && (classes_at(text, at) & kSpace) != 0) at += read_code_point(text, at).bytes;
+    return at;
+}
+
+bool stands_alone(std::string_view text, std::size_t begin, std::size_t end) {
+    const bool word_before = begin > 0 && (classes_at(text, previous_character(text, begin)) & kWord) != 0;
+    const bool word_after = end < text.size() && (classes_at(text, end) & kWord) != 0;
+    return !word_before && !word_after;
+}
+
+}  // namespace
+
+void AddedTokenFinder::add(const TokenizerSpec::Added& token) {
+    if (token.content.empty()) return;
+    std::uint32_t node = 0;
+    for (const char c : token.content) {
+        const std::uint64_t edge = std::uint64_t{node} << 8 | static_cast<unsigned char>(c);
+        const auto [found, is_new] = edges_.try_emplace(edge, static_cast<std::uint32_t>(token_at_.size()));
+        if (is_new) token_at_.push_back(-1);
+        node = found->second;
+    }
+    starts_[static_cast<unsigned char>(token.content.front())] = true;
+    token_at_[node] = static_cast<std::int32_t>(tokens_.size());
+    tokens_.push_back(token);
+}
+
+std::optional<AddedTokenFinder::Match> AddedTokenFinder::longest_at(std::string_view text,
+                                                                    std::size_t at) const {
+    std::optional<Match> best;
+    std::uint32_t node = 0;
+    for (std::size_t i = at; i < text.size(); ++i) {
+        const auto edge = edges_.find(std::uint64_t{node} << 8 | static_cast<unsigned char>(text[i]));
+        if (edge == edges_.end()) break;
+        node = edge->second;
+        if (token_at_[node] >= 0) best = {i + 1, &tokens_[static_cast<std::size_t>(token_at_[node])]};
+    }
+    return best;
+}
+
+void AddedTokenFinder::cut(std::string_view text, bool parse_special, std::vector<Stretch>& out) const {
+    std::size_t plain = 0;  // where the text since the last match begins
+    for (std::size_t at = 0; at < text.size() && !tokens_.empty();) {
+        const auto match =
+            starts_[static_cast<unsigned char>(text[at])] ? longest_at(text, at) : std::nullopt;
+        if (!match) {
+            ++at;
+            continue;
+        }
+        std::size_t begin = at, end = match->end;
+        at = match->end;  // a match that is refused is passed over whole
+        const TokenizerSpec::Added& token = *match->token;
+        if (token.special && !parse_special) continue;
+        if (token.single_word && !stands_alone(text, begin, end)) continue;
+        if (token.lstrip) begin = space_begin(text, begin, plain);
+        if (token.rstrip) end = space_end(text, end);
+        begin = std::max(begin, plain);
+        if (plain < begin) out.push_back({{plain, begin}, std::nullopt});
+        if (begin < end) out.push_back({{begin, end}, token.id});
+        plain = std::max(plain, end);
+    }
+    if (plain < text.size()) out.push_back({{plain, text.size()}, std::nullopt});
+}
+
+}  // namespace hearth::text

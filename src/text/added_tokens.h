@@ -1,0 +1,45 @@
+// text/added_tokens.h - finds added tokens in text: leftmost, then longest, as `tokenizers` does.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "text/splitter.h"
+#include "text/tokenizer.h"
+
+namespace hearth::text {
+
+// A stretch of text: an added token's, or (no id) plain text between them.
+struct Stretch {
+    ByteRange range;
+    std::optional<int> id;
+};
+
+// A trie over the contents. At each byte the longest content that starts there is taken.
+class AddedTokenFinder {
+  public:
+    // `added` must outlive nothing: what is needed is copied. Empty contents are skipped.
+    void add(const TokenizerSpec::Added& token);
+    [[nodiscard]] bool empty() const { return tokens_.empty(); }
+
+    // Cuts the text into stretches in order, none of them empty. Control tokens count only with
+    // parse_special.
+    void cut(std::string_view text, bool parse_special, std::vector<Stretch>& out) const;
+
+  private:
+    struct Match {
+        std::size_t end;
+        const TokenizerSpec::Added* token;
+    };
+    [[nodiscard]] std::optional<Match> longest_at(std::string_view text, std::size_t at) const;
+
+    std::vector<TokenizerSpec::Added> tokens_;
+    std::unordered_map<std::uint64_t, std::uint32_t> edges_;  // node << 8 | byte -> node
+    std::vector<std::int32_t> token_at_ = {-1};               // by node: index into tokens_, or -1
+    bool starts_[256] = {};
+};
+
+}  // namespace hearth::text

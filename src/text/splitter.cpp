@@ -1,0 +1,223 @@
+// text/splitter.cpp - the matchers of the GPT-2, Llama 3 and Qwen patterns, and the general way through
+// PCRE2. Each own matcher tries its pattern's alternatives in order, as a backtracking engine would.
+#include "text/splitter.h"
+
+#include <array>
+
+#include "text/unicode.h"
+#include "text/utf8.h"
+
+namespace hearth::text {
+namespace {
+
+using Behavior = TokenizerSpec::Split::Behavior;
+
+// A character and where the next one begins. At the end of the text: no classes, next == at.
+struct Seen {
+    char32_t value = 0;
+    Classes bits = 0;
+    std::size_t next = 0;
+    bool end = true;
+    [[nodiscard]] bool is(Classes any) const { return (bits & any) != 0; }
+    [[nodiscard]] bool is_newline() const { return value == '\n' || value == '\r'; }
+};
+
+Seen see(std::string_view text, std::size_t at) {
+    if (at >= text.size()) return {0, 0, at, true};
+    static const auto ascii = [] {
+        std::array<Classes, 128> table{};
+        for (std::size_t c = 0; c < table.size(); ++c) table[c] = classes(static_cast<char32_t>(c));
+        return table;
+    }();
+    const auto byte = static_cast<unsigned char>(text[at]);
+    if (byte < 0x80) return {byte, ascii[byte], at + 1, false};
+    const CodePoint c = read_code_point(text, at);
+    return {c.value, classes(c.value), at + c.bytes, false};
+}
+
+template <class Predicate>
+std::size_t run_end(std::string_view text, std::size_t at, Predicate&& wanted) {
+    for (Seen s = see(text, at); !s.end && wanted(s); s = see(text, at)) at = s.next;
+    return at;
+}
+
+// After the apostrophe at `at`: 's 't 're 've 'm 'll 'd. Gives the end of the match, or 0.
+std::size_t contraction_end(std::string_view text, std::size_t at, bool any_case) {
+    const auto letter = [&](const Seen& s) -> char32_t {
+        if (!any_case) return s.value;
+        if (s.value == 0x17F) return 's';  // the long s folds to s, the only such letter among these
+        return s.value >= 'A' && s.value <= 'Z' ? s.value + ('a' - 'A') : s.value;
+    };
+    const Seen first = see(text, at + 1);
+    if (first.end) return 0;
+    const char32_t a = letter(first);
+    if (a == 's' || a == 't' || a == 'm' || a == 'd') return first.next;
+    const Seen second = see(text, first.next);
+    if (second.end) return 0;
+    const char32_t b = letter(second);
+    if ((a == 'r' && b == 'e') || (a == 'v' && b == 'e') || (a == 'l' && b == 'l')) return second.next;
+    return 0;
+}
+
+// \s+(?!\S)|\s+ : a run of white space, without its last character when text follows and the run has two.
+std::size_t space_end(std::string_view text, std::size_t at) {
+    std::size_t last = at, end = at;
+    for (Seen s = see(text, at); !s.end && s.is(kSpace); s = see(text, end)) {
+        last = end;
+        end = s.next;
+    }
+    return end == text.size() || last == at ? end : last;
+}
+
+std::size_t gpt2_end(std::string_view text, std::size_t at) {
+    const Seen first = see(text, at);
+    if (first.value == '\'')
+        if (const std::size_t end = contraction_end(text, at, false)) return end;
+    const std::size_t body = first.value == ' ' ? first.next : at;
+    const Seen s = see(text, body);
+    if (s.is(kLetter)) return run_end(text, body, [](const Seen& c) { return c.is(kLetter); });
+    if (s.is(kNumber)) return run_end(text, body, [](const Seen& c) { return c.is(kNumber); });
+    if (!s.end && !s.is(kSpace))
+        return run_end(text, body, [](const Seen& c) { return !c.is(kSpace | kLetter | kNumber); });
+    return space_end(text, at);
+}
+
+// Llama 3 and Qwen: `digits_max` numbers a word; `letters` is what words are made of.
+std::size_t llama3_end(std::string_view text, std::size_t at, int digits_max, Classes letters) {
+    const Seen first = see(text, at);
+    if (first.value == '\'')
+        if (const std::size_t end = contraction_end(text, at, true)) return end;
+    const auto is_letter = [letters](const Seen& c) { return c.is(letters); };
+    if (!first.is_newline() && !first.is(kLetter | kNumber) && see(text, first.next).is(letters))
+        return run_end(text, first.next, is_letter);
+    if (first.is(letters)) return run_end(text, at, is_letter);
+    if (first.is(kNumber)) {
+        std::size_t end = at;
+        for (int i = 0; i < digits_max; ++i) {
+            const Seen s = see(text, end);
+            if (!s.is(kNumber)) break;
+            end = s.next;
+        }
+        return end;
+    }
+    const std::size_t body = first.value == ' ' ? first.next : at;
+    const auto is_other = [letters](const Seen& c) {
+        return !c.is(static_cast<Classes>(kSpace | kNumber | letters));
+    };
+    const Seen s = see(text, body);
+    if (!s.end && is_other(s))
+        return run_end(text, run_end(text, body, is_other), [](const Seen& c) { return c.is_newline(); });
+    // \s*[\r\n]+ : up to the last newline of the white space.
+    std::size_t after_newline = at;
+    for (Seen w = see(text, at); !w.end && w.is(kSpace); w = see(text, w.next))
+        if (w.is_newline()) after_newline = w.next;
+    return after_newline > at ? after_newline : space_end(text, at);
+}
+
+// Collects matches and the gaps between them, joined as the behavior says.
+class Collector {
+  public:
+    Collector(Behavior behavior, bool invert, std::size_t base, std::vector<ByteRange>& out)
+        : behavior_(behavior), invert_(invert), base_(base), out_(out), first_(out.size()) {}
+
+    void add(std::size_t begin, std::size_t end, bool matched) {
+        if (begin == end) return;
+        matched = matched != invert_;
+        const bool has_last = out_.size() > first_;
+        bool join = false;
+        switch (behavior_) {
+            case Behavior::isolated:
+                break;
+            case Behavior::removed:
+                if (matched) return;
+                break;
+            case Behavior::merged_with_previous:
+                join = has_last && matched && !last_matched_;
+                break;
+            case Behavior::merged_with_next:
+                // From the right: a match joins the gap after it, of several matches only the last.
+                join = has_last && !matched && last_matched_;
+                break;
+            case Behavior::contiguous:
+                join = has_last && matched == last_matched_;
+                break;
+        }
+        last_matched_ = matched;
+        if (join)
+            out_.back().second = base_ + end;
+        else
+            out_.emplace_back(base_ + begin, base_ + end);
+    }
+
+  private:
+    Behavior behavior_;
+    bool invert_;
+    std::size_t base_;
+    std::vector<ByteRange>& out_;
+    std::size_t first_;
+    bool last_matched_ = false;
+};
+
+}  // namespace
+
+Result<Splitter> Splitter::make(const TokenizerSpec::Split& split, std::string_view where) {
+    constexpr std::pair<std::string_view, Matcher> kKnown[] = {
+        {kPatternGpt2, Matcher::gpt2},
+        {kPatternLlama3, Matcher::llama3},
+        {kPatternQwen2, Matcher::qwen2},
+        {kPatternQwen35, Matcher::qwen35},
+    };
+    if (!split.literal) {
+        for (const auto& [pattern, matcher] : kKnown) {
+            if (split.pattern != pattern) continue;
+            Splitter splitter;
+            splitter.matcher_ = matcher;
+            splitter.behavior_ = split.behavior;
+            splitter.invert_ = split.invert;
+            return splitter;
+        }
+    }
+    return make_with_pcre2(split, where);
+}
+
+Result<Splitter> Splitter::make_with_pcre2(const TokenizerSpec::Split& split, std::string_view where) {
+    Splitter splitter;
+    splitter.behavior_ = split.behavior;
+    splitter.invert_ = split.invert;
+    HEARTH_TRY(splitter.regex_, Regex::compile(split.pattern, split.literal, where));
+    return splitter;
+}
+
+Status Splitter::split(std::string_view whole, ByteRange range, std::vector<ByteRange>& out) const {
+    const std::string_view text = whole.substr(range.first, range.second - range.first);
+    Collector collector(behavior_, invert_, range.first, out);
+    std::size_t at = 0;
+    if (matcher_ != Matcher::pcre2) {
+        while (at < text.size()) {
+            const std::size_t end = matcher_ == Matcher::gpt2     ? gpt2_end(text, at)
+                                    : matcher_ == Matcher::llama3 ? llama3_end(text, at, 3, kLetter)
+                                    : matcher_ == Matcher::qwen2  ? llama3_end(text, at, 1, kLetter)
+                                                                  : llama3_end(text, at, 1, kLetter | kMark);
+            collector.add(at, end, true);
+            at = end;
+        }
+        return {};
+    }
+    std::size_t gap = 0;  // where the text since the last match begins
+    while (at <= text.size()) {
+        HEARTH_TRY(const auto match, regex_.find(text, at));
+        if (!match) break;
+        const auto [begin, end] = *match;
+        if (end == begin) {  // an empty match cuts nothing here: go on at the next character
+            at = end < text.size() ? end + read_code_point(text, end).bytes : text.size() + 1;
+            continue;
+        }
+        collector.add(gap, begin, false);
+        collector.add(begin, end, true);
+        gap = at = end;
+    }
+    collector.add(gap, text.size(), false);
+    return {};
+}
+
+}  // namespace hearth::text

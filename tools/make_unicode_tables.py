@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Writes src/text/unicode_tables.inc: character classes as the reference tokenizer sees them, and special casing.
+
+The classes come from the regex engine inside the `tokenizers` package, not from the newest Unicode data: token ids
+depend on them, so the reference's own idea of a letter is the right one. `word` is what its added tokens call a word
+character (single_word). Special casing (one character to several) comes from Python's str methods.
+"""
+import platform
+import sys
+import unicodedata
+from pathlib import Path
+
+import tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers
+
+CLASSES = [  # name, pattern; the order is that of the bits in unicode.h
+    ("upper", r"\p{Lu}"), ("lower", r"\p{Ll}"), ("title", r"\p{Lt}"), ("modifier", r"\p{Lm}"),
+    ("other_letter", r"\p{Lo}"), ("mark", r"\p{M}"), ("number", r"\p{N}"), ("punctuation", r"\p{P}"),
+    ("symbol", r"\p{S}"), ("space", r"\s"),
+]
+SCALARS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+
+
+def members(pattern: str) -> set[int]:
+    text = "".join(map(chr, SCALARS))
+    found = set(SCALARS)
+    for piece, _ in pre_tokenizers.Split(Regex(pattern), "removed").pre_tokenize_str(text):
+        found.difference_update(map(ord, piece))
+    return found
+
+
+def word_members() -> set[int]:
+    tokenizer = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))
+    tokenizer.add_tokens([AddedToken("x", single_word=True, normalized=False)])
+    return {c for c in SCALARS if tokenizer.encode("x" + chr(c)).tokens[0] != "x"}
+
+
+def rows(items: list[str], per_line: int) -> str:
+    return "\n".join("    " + " ".join(items[i:i + per_line]) for i in range(0, len(items), per_line))
+
+
+def main() -> None:
+    bits = [0] * 0x110000
+    for index, (_, pattern) in enumerate(CLASSES):
+        for c in members(pattern):
+            bits[c] |= 1 << index
+    for c in word_members():
+        bits[c] |= 1 << len(CLASSES)
+    runs, last = [], None
+    for c, value in enumerate(bits):
+        if value != last:
+            runs.append(f"{{{c:#x}, {value:#x}}},")
+            last = value
+    special = []
+    for c in SCALARS:
+        for kind, text in (("upper", chr(c).upper()), ("title", chr(c).title()), ("lower", chr(c).lower())):
+            if len(text) > 1:
+                codes = ", ".join(f"{ord(t):#x}" for t in text)
+                special.append(f"{{{c:#x}, Case::{kind}, {{{codes}}}}},")
+    made_by = (f"tools/make_unicode_tables.py with tokenizers {tokenizers.__version__}, "
+               f"Python {platform.python_version()} (Unicode {unicodedata.unidata_version})")
+    out = Path(__file__).parent.parent / "src/text/unicode_tables.inc"
+    out.write_text(
+        f"// text/unicode_tables.inc - made by {made_by}; do not edit.\n"
+        "// Runs of code points with the same classes: {first, bits}; a run ends where the next begins.\n"
+        f"constexpr ClassRun kClassRuns[] = {{\n{rows(runs, 6)}\n}};\n"
+        "// Characters whose case is more than one character.\n"
+        f"constexpr SpecialCase kSpecialCases[] = {{\n{rows(special, 3)}\n}};\n")
+    print(f"{len(runs)} runs, {len(special)} special cases", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
