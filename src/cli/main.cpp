@@ -1,10 +1,8 @@
 // cli/main.cpp - the program: its commands, the flags they share, and the way out for errors.
 #include <boost/json.hpp>
-#include <cerrno>
 #include <cstdio>
 #include <exception>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "base/terminal.h"
 #include "cli/command.h"
@@ -14,6 +12,8 @@ namespace {
 
 // In the order of the main job, then the tools.
 const Command* const kCommands[] = {
+    &kLogits,
+    &kBench,
     &kDoctor,
 };
 
@@ -61,14 +61,6 @@ int run(int argc, char** argv) {
 }
 
 }  // namespace
-
-Status print(std::string_view text) {
-    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-        return fail(io_error("stdout", "cannot write", errno));
-    return {};
-}
-
-Status print_json(const Json& value) { return print(to_json(value, 2) + "\n"); }
 
 }  // namespace hearth::cli
 

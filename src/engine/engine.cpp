@@ -85,6 +85,7 @@ Engine::~Engine() = default;
 const models::Model& Engine::model() const { return *state_->model; }
 const EngineOptions& Engine::options() const { return state_->options; }
 std::uint64_t Engine::kv_bytes() const { return state_->blocks->bytes(); }
+std::string Engine::kernels_name() const { return state_->executor->kernels().isa; }
 
 Status Engine::State::check_ids(std::span<const int> ids) const {
     if (ids.empty()) return fail(Fault::usage, "expected at least one token, saw none");
@@ -114,19 +115,21 @@ Status Engine::State::check_request(const Request& request) const {
     return {};
 }
 
-Status Engine::score(std::span<const int> ids, const LogitsSink& sink, std::int64_t first_position) {
+Status Engine::score(std::span<const int> ids, const LogitsSink& sink, ScoreOptions options) {
     State& s = *state_;
     HEARTH_CHECK(s.running.empty(), "score and generate do not mix");
     HEARTH_TRY_STATUS(s.check_ids(ids));
     SequenceState sequence(*s.blocks);
     HEARTH_TRY_STATUS(sequence.reserve(static_cast<std::int64_t>(ids.size())));
     const auto chunk = static_cast<std::size_t>(s.options.chunk_tokens);
-    for (std::size_t at = 0; at < ids.size(); at += chunk) {
-        const auto tokens = ids.subspan(at, std::min(chunk, ids.size() - at));
+    std::size_t n = 0;
+    for (std::size_t at = 0; at < ids.size(); at += n) {
         const auto begin = static_cast<std::int64_t>(at);
-        const StepPart part{
-            &sequence, tokens,
-            std::clamp<std::int64_t>(first_position - begin, 0, static_cast<std::int64_t>(tokens.size()))};
+        const std::int64_t prompt_left = options.prefill_tokens - begin;
+        n = prompt_left <= 0 ? 1 : std::min({chunk, ids.size() - at, static_cast<std::size_t>(prompt_left)});
+        const auto n_tokens = static_cast<std::int64_t>(n);
+        const StepPart part{&sequence, ids.subspan(at, n),
+                            std::clamp<std::int64_t>(options.first_position - begin, 0, n_tokens)};
         s.executor->run({&part, 1}, [&](std::size_t, std::int64_t token, std::span<const float> logits) {
             sink(begin + token, logits);
         });

@@ -89,7 +89,15 @@ class Engine {
     // `first_position`. logits[p] predicts token p + 1. Errors: out_of_range (an id outside the vocabulary,
     // too long), no_memory.
     using LogitsSink = std::function<void(std::int64_t position, std::span<const float> logits)>;
-    Status score(std::span<const int> ids, const LogitsSink& sink, std::int64_t first_position = 0);
+    struct ScoreOptions {
+        std::int64_t first_position = 0;
+        std::int64_t prefill_tokens =
+            INT64_MAX;  // in chunks up to here, then one token a step; the same bits
+    };
+    Status score(std::span<const int> ids, const LogitsSink& sink) {
+        return score(ids, sink, ScoreOptions());
+    }
+    Status score(std::span<const int> ids, const LogitsSink& sink, ScoreOptions options);
 
     // For each continuation, the log probability of each of its tokens after the prompt (and the tokens of
     // the continuation before it). The prompt is evaluated once. Result: one vector a continuation.
@@ -111,6 +119,7 @@ class Engine {
     [[nodiscard]] const models::Model& model() const;
     [[nodiscard]] const EngineOptions& options() const;  // with the zeros filled in
     [[nodiscard]] std::uint64_t kv_bytes() const;
+    [[nodiscard]] std::string kernels_name() const;  // the instruction set that runs: "avx512"
 
   private:
     struct State;

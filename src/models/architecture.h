@@ -15,8 +15,6 @@ struct Architecture {
     // Class defaults of transformers for keys that a config may leave out.
     int head_dim_default;  // 0: hidden_size / heads
     bool tied_default;
-    // GGUF's converters permute the rows of q and k for this family, so that pairs lie side by side.
-    bool gguf_permutes_qk;
     Program (*build)(const ModelConfig& config);
 };
 

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstring>
 
-#include "models/architecture.h"
 #include "models/tensor_names.h"
 
 namespace hearth::models {
@@ -140,16 +139,12 @@ Result<LinearSource> Checkpoint::linear(std::string_view name, const Shape& shap
 }
 
 std::vector<std::int32_t> Checkpoint::row_order(std::string_view name) const {
-    const bool q = name.find(".q_proj.") != std::string_view::npos,
-               k = name.find(".k_proj.") != std::string_view::npos;
-    if (!is_gguf() || !(q || k) || !find_architecture(config_.architecture)->gguf_permutes_qk) return {};
-    // The converter turned rows (half, pair) of each head into (pair, half).
-    const int n_heads = q ? config_.n_heads : config_.n_kv_heads, half = config_.head_dim / 2;
+    if (!is_gguf() || !is_qk_projection(name) || !gguf_permutes_qk(config_.architecture)) return {};
+    const int n_heads =
+        name.find(".q_proj.") != std::string_view::npos ? config_.n_heads : config_.n_kv_heads;
     std::vector<std::int32_t> order;
-    order.reserve(static_cast<std::size_t>(n_heads) * static_cast<std::size_t>(config_.head_dim));
-    for (int head = 0; head < n_heads; ++head)
-        for (int d = 0; d < config_.head_dim; ++d)
-            order.push_back(head * config_.head_dim + d % half * 2 + d / half);
+    for (std::int64_t row = 0; row < std::int64_t{n_heads} * config_.head_dim; ++row)
+        order.push_back(static_cast<std::int32_t>(permuted_row_of_hf(row, config_.head_dim)));
     return order;
 }
 

@@ -81,7 +81,8 @@ TEST_P(LogitsTest, OfContinuationsEqualThoseOfTheWholeText) {
                 want.push_back(static_cast<double>(logits[static_cast<std::size_t>(whole[next])]) -
                                log_sum_exp(logits));
         };
-        ASSERT_OK(engine->score(whole, sink, static_cast<std::int64_t>(prompt.size()) - 1));
+        ASSERT_OK(
+            engine->score(whole, sink, {.first_position = static_cast<std::int64_t>(prompt.size()) - 1}));
         EXPECT_EQ((*scores)[i], want);
     }
 }

@@ -36,6 +36,6 @@ Program build(const ModelConfig& c) {
 }  // namespace
 
 extern const Architecture k_llama;
-const Architecture k_llama = {"llama", "LlamaForCausalLM", 0, false, true, build};
+const Architecture k_llama = {"llama", "LlamaForCausalLM", 0, false, build};
 
 }  // namespace hearth::models

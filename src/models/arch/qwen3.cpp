@@ -37,6 +37,6 @@ Program build(const ModelConfig& c) {
 }  // namespace
 
 extern const Architecture k_qwen3;
-const Architecture k_qwen3 = {"qwen3", "Qwen3ForCausalLM", 128, false, false, build};
+const Architecture k_qwen3 = {"qwen3", "Qwen3ForCausalLM", 128, false, build};
 
 }  // namespace hearth::models

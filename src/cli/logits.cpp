@@ -1,0 +1,92 @@
+// cli/logits.cpp - hearth logits MODEL --ids FILE.json --out FILE.npy: the engine's numbers, for checks from
+// outside.
+#include <boost/json.hpp>
+
+#include "base/terminal.h"
+#include "cli/command.h"
+#include "engine/engine.h"
+#include "formats/npy.h"
+#include "models/model.h"
+
+namespace hearth::cli {
+namespace {
+
+struct Options {
+    std::string model, ids, out;
+    std::int64_t prefill = -1;
+    int chunk = 256;
+    bool exact = false;
+};
+
+Result<std::vector<int>> read_ids(const std::string& path) {
+    HEARTH_TRY(const std::string text, read_text(path, kTextFileBytesMax));
+    HEARTH_TRY(const Json json, parse_json(text, path));
+    const JsonCursor cursor(json, path);
+    HEARTH_TRY(const std::size_t n, cursor.array_size());
+    std::vector<int> ids;
+    for (std::size_t i = 0; i < n; ++i) {
+        HEARTH_TRY(const JsonCursor element, cursor.at(i));
+        HEARTH_TRY(const std::int64_t id, element.integer(0, INT32_MAX));
+        ids.push_back(static_cast<int>(id));
+    }
+    return ids;
+}
+
+Result<int> run(const Options& options, const GlobalOptions& global) {
+    HEARTH_TRY(const std::vector<int> ids, read_ids(options.ids));
+    const auto n_tokens = static_cast<std::int64_t>(ids.size());
+    if (options.prefill > n_tokens)
+        return fail(Fault::out_of_range, "--prefill: expected 0 to {} tokens, saw {}", n_tokens,
+                    options.prefill);
+    ThreadPool pool({.threads = global.threads});
+    HEARTH_TRY(const auto model, models::load_model(options.model, pool, {.need_tokenizer = false}));
+    HEARTH_TRY(const auto engine, engine::Engine::open(model, {.threads = global.threads,
+                                                               .batch_max = 1,
+                                                               .chunk_tokens = options.chunk,
+                                                               .exact = options.exact}));
+    HEARTH_TRY(formats::NpyWriter file,
+               formats::NpyWriter::create(options.out, n_tokens, model->config().vocab));
+    Status written;
+    Progress progress("logits", static_cast<std::uint64_t>(n_tokens), "tokens");
+    const std::int64_t prefill = options.prefill < 0 ? n_tokens : options.prefill;
+    HEARTH_TRY_STATUS(engine->score(ids,
+                                    [&](std::int64_t, std::span<const float> logits) {
+                                        if (written) written = file.append(logits);
+                                        progress.advance(1);
+                                    },
+                                    {.first_position = 0, .prefill_tokens = prefill}));
+    HEARTH_TRY_STATUS(written);
+    HEARTH_TRY_STATUS(file.commit());
+    if (global.json) {
+        HEARTH_TRY_STATUS(print_json({{"out", options.out},
+                                      {"n_tokens", n_tokens},
+                                      {"vocab", model->config().vocab},
+                                      {"prefill", prefill},
+                                      {"kernels", engine->kernels_name()}}));
+    } else {
+        HEARTH_TRY_STATUS(
+            print(fmt::format("{}: float32 [{}, {}], {} tokens as a prompt, {} decoded one by one\n",
+                              options.out, n_tokens, model->config().vocab, prefill, n_tokens - prefill)));
+    }
+    return 0;
+}
+
+Action setup(CLI::App& app, const GlobalOptions& global) {
+    auto options = std::make_shared<Options>();
+    app.add_option("MODEL", options->model, "a model folder or a .gguf file")->required();
+    app.add_option("--ids", options->ids, "token ids: a JSON file that holds a list")->required();
+    app.add_option("--out", options->out, "where to write float32 [n_tokens, vocab] as .npy")->required();
+    app.add_option("--prefill", options->prefill,
+                   "the first N tokens as a prompt, the rest decoded one by one (default: all)")
+        ->check(CLI::NonNegativeNumber);
+    app.add_option("--chunk", options->chunk, "prompt tokens evaluated together")
+        ->check(CLI::Range(1, 65536));
+    app.add_flag("--exact", options->exact, "float32 activations for every format");
+    return [options, &global] { return run(*options, global); };
+}
+
+}  // namespace
+
+const Command kLogits = {"logits", "logits of given tokens as a .npy file, for checks from outside", setup};
+
+}  // namespace hearth::cli

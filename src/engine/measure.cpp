@@ -1,0 +1,64 @@
+// engine/measure.cpp - the two ceilings that every speed in this program is compared with.
+#include "engine/measure.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <vector>
+
+#include "kernels/select.h"
+#include "tensor/arena.h"
+
+namespace hearth::engine {
+namespace {
+
+constexpr int kRuns = 5;
+
+template <class Body>
+double median_seconds(Body&& body) {
+    std::vector<double> seconds;
+    for (int run = 0; run < kRuns; ++run) {
+        const auto start = std::chrono::steady_clock::now();
+        body();
+        seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    }
+    std::nth_element(seconds.begin(), seconds.begin() + kRuns / 2, seconds.end());
+    return seconds[kRuns / 2];
+}
+
+}  // namespace
+
+Result<Ceilings> measure_ceilings(ThreadPool& pool, std::uint64_t buffer_bytes) {
+    const kernels::CpuKernels& kernels = kernels::best();
+    Ceilings out;
+    out.isa = kernels.isa;
+    out.threads = pool.size();
+    Arena arena;
+    HEARTH_TRY(const auto buffer, arena.take_bytes(buffer_bytes, "the bandwidth measurement"));
+    constexpr std::int64_t kPage = 4096;
+    const auto n = static_cast<std::int64_t>(buffer_bytes) / kPage * kPage;
+    auto* data = reinterpret_cast<std::uint8_t*>(buffer.data());
+    // Written first: pages that were never touched all map to one page of zeros.
+    pool.split(n, kPage, [&](std::int64_t begin, std::int64_t end) {
+        std::memset(data + begin, 1, static_cast<std::size_t>(end - begin));
+    });
+    std::vector<std::uint64_t> sums(static_cast<std::size_t>(pool.size()) * 8);
+    const double read_seconds = median_seconds([&] {
+        pool.run([&](int worker) {
+            const std::int64_t begin = n / kPage * worker / pool.size() * kPage;
+            const std::int64_t end = n / kPage * (worker + 1) / pool.size() * kPage;
+            sums[static_cast<std::size_t>(worker) * 8] += kernels.read_bytes(data + begin, end - begin);
+        });
+    });
+    out.read_bytes_per_second = static_cast<double>(n) / read_seconds;
+    constexpr std::int64_t kFmas = 12 * 400'000;
+    std::vector<float> values(static_cast<std::size_t>(pool.size()) * 16);
+    const double fma_seconds = median_seconds([&] {
+        pool.run(
+            [&](int worker) { values[static_cast<std::size_t>(worker) * 16] = kernels.fma_chains(kFmas); });
+    });
+    out.flops_per_second = 2.0 * kernels::kLanes * kFmas * pool.size() / fma_seconds;
+    return out;
+}
+
+}  // namespace hearth::engine

@@ -1,0 +1,21 @@
+// engine/measure.h - what this machine can do, measured: read bandwidth and multiply-add rate, with all
+// workers.
+#pragma once
+
+#include "base/result.h"
+#include "base/thread_pool.h"
+
+namespace hearth::engine {
+
+struct Ceilings {
+    double read_bytes_per_second = 0;  // streaming reads of a buffer far beyond the caches
+    double flops_per_second = 0;       // float32 fused multiply-adds in registers, two operations each
+    std::string isa;
+    int threads = 1;
+};
+
+// Medians of several short runs; about half a second. `buffer_bytes` must be well beyond the last-level
+// cache. Errors: no_memory.
+Result<Ceilings> measure_ceilings(ThreadPool& pool, std::uint64_t buffer_bytes = std::uint64_t{512} << 20);
+
+}  // namespace hearth::engine
