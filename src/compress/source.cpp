@@ -1,0 +1,154 @@
+// compress/source.cpp - groups the parts of NVFP4 linears and refuses what is quantized in other ways.
+#include "compress/source.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "models/tensor_names.h"
+#include "quant/nvfp4_tensor.h"
+
+namespace hearth::compress {
+namespace {
+
+std::string_view without(std::string_view name, std::string_view suffix) {
+    name.remove_suffix(suffix.size());
+    return name;
+}
+
+Result<float> read_scale(const TensorView& view, std::string_view where) {
+    float scale = 0;
+    if (view.dtype != DType::f32 || view.bytes.size() != sizeof scale)
+        return fail(Fault::corrupt, "{}: expected one float32, saw {} {}", where, info(view.dtype).name,
+                    view.shape.text());
+    std::memcpy(&scale, view.bytes.data(), sizeof scale);
+    if (!std::isfinite(scale) || scale <= 0)
+        return fail(Fault::corrupt, "{}: expected a positive number, saw {}", where, scale);
+    return scale;
+}
+
+bool is_part_of_nvfp4(const formats::Safetensors& file, std::string_view name) {
+    for (const std::string_view suffix : {".weight_scale", ".weight_scale_2", ".weight_global_scale"}) {
+        if (!name.ends_with(suffix)) continue;
+        const std::string module(without(name, suffix));
+        const auto* weight = file.find(module + ".weight");
+        return file.find(module + ".weight_packed") != nullptr ||
+               (weight != nullptr && weight->dtype == DType::u8);
+    }
+    return false;
+}
+
+}  // namespace
+
+Result<Source> Source::open(const fs::path& path) {
+    Source source;
+    source.path_ = path;
+    std::error_code ignored;
+    if (path.extension() == ".gguf") {
+        HEARTH_TRY(source.gguf_, formats::Gguf::open(path));
+        HEARTH_TRY_STATUS(source.read_gguf());
+        return source;
+    }
+    if (!fs::exists(path, ignored))
+        return fail(Fault::not_found, "{}: no such model folder or file", path.string());
+    if (!fs::is_directory(path, ignored))
+        return fail(Fault::usage, "{}: expected a model folder with config.json, or a .gguf file",
+                    path.string());
+    HEARTH_TRY(const std::string text, read_text(path / "config.json", kTextFileBytesMax));
+    HEARTH_TRY(source.config_, parse_json(text, (path / "config.json").string()));
+    HEARTH_TRY(source.safetensors_, formats::Safetensors::open(path));
+    HEARTH_TRY_STATUS(source.read_safetensors());
+    return source;
+}
+
+Status Source::add_nvfp4(const formats::SafetensorsEntry& codes, std::string_view module, bool reciprocal) {
+    const std::string scales_name = fmt::format("{}.weight_scale", module);
+    const std::string scale_name =
+        fmt::format("{}.{}", module, reciprocal ? "weight_global_scale" : "weight_scale_2");
+    const auto* scales = safetensors_->find(scales_name);
+    const auto* scale = safetensors_->find(scale_name);
+    if (scales == nullptr || scale == nullptr)
+        return fail(Fault::corrupt, "{}: {}: expected {} beside it, saw none", path_.string(), codes.name,
+                    scales == nullptr ? scales_name : scale_name);
+    SourceTensor tensor;
+    tensor.name = tensor.hf_name = fmt::format("{}.weight", module);
+    tensor.dtype = DType::nvfp4;
+    tensor.view = safetensors_->view(codes);
+    tensor.scales = safetensors_->view(*scales);
+    tensor.file = codes.file;
+    HEARTH_TRY(const float stored, read_scale(safetensors_->view(*scale), scale_name));
+    tensor.tensor_scale = reciprocal ? 1.0f / stored : stored;
+    const Shape& packed = codes.shape;
+    if (packed.rank() != 2 || packed.back() > INT64_MAX / 2 || packed.back() * 2 % quant::kNvfp4Group != 0 ||
+        scales->dtype != DType::f8_e4m3 ||
+        scales->shape != Shape({packed[0], packed[1] * 2 / quant::kNvfp4Group}))
+        return fail(Fault::corrupt, "{}: expected E4M3 scales for each 16 weights of {} {}, saw {} {}",
+                    scales_name, codes.name, packed.text(), info(scales->dtype).name, scales->shape.text());
+    tensor.shape = {packed[0], packed[1] * 2};
+    tensor.bytes = tensor.view.bytes.size() + tensor.scales->bytes.size() + sizeof(float);
+    tensors_.push_back(std::move(tensor));
+    return {};
+}
+
+Status Source::read_safetensors() {
+    std::vector<const formats::SafetensorsEntry*> order;
+    for (const auto& entry : safetensors_->entries()) order.push_back(&entry);
+    std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+        return std::tuple(a->file, a->begin, a->end) < std::tuple(b->file, b->begin, b->end);
+    });
+    for (const auto* entry : order) {
+        const std::string_view name = entry->name;
+        if (is_part_of_nvfp4(*safetensors_, name)) continue;
+        if (name.ends_with(".weight_packed")) {
+            HEARTH_TRY_STATUS(add_nvfp4(*entry, without(name, ".weight_packed"), true));
+            continue;
+        }
+        if (name.ends_with(".weight") && entry->dtype == DType::u8) {
+            HEARTH_TRY_STATUS(add_nvfp4(*entry, without(name, ".weight"), false));
+            continue;
+        }
+        if (name.ends_with(".weight") && (entry->dtype == DType::f8_e4m3 || entry->dtype == DType::f8_e5m2))
+            return fail(Fault::unsupported, "{}: {}: expected unquantized weights, saw {}", path_.string(),
+                        name, info(entry->dtype).name);
+        const TensorView view = safetensors_->view(*entry);
+        tensors_.push_back({entry->name, entry->name, entry->dtype, entry->shape, view, std::nullopt, 1,
+                            view.bytes.size(), entry->file});
+    }
+    return {};
+}
+
+Status Source::read_gguf() {
+    for (const auto& entry : gguf_->entries()) {
+        const std::string_view name = entry.name;
+        if (name.ends_with(".scale")) {
+            const auto* weight = gguf_->find(fmt::format("{}.weight", without(name, ".scale")));
+            if (weight != nullptr && weight->dtype == DType::nvfp4) continue;
+        }
+        const TensorView view = gguf_->view(entry);
+        SourceTensor tensor{entry.name,  models::hf_tensor_name(name).value_or(entry.name),
+                            entry.dtype, entry.shape,
+                            view,        std::nullopt,
+                            1,           view.bytes.size(),
+                            entry.file};
+        if (entry.dtype == DType::nvfp4 && name.ends_with(".weight")) {
+            const auto* scale = gguf_->find(fmt::format("{}.scale", without(name, ".weight")));
+            if (scale != nullptr) {
+                HEARTH_TRY(tensor.tensor_scale, read_scale(gguf_->view(*scale), scale->name));
+                tensor.bytes += sizeof(float);
+            }
+        } else if (info(entry.dtype).block_elems > 1) {
+            return fail(Fault::unsupported, "{}: {}: expected unquantized weights, saw {}", path_.string(),
+                        name, info(entry.dtype).name);
+        }
+        tensors_.push_back(std::move(tensor));
+    }
+    return {};
+}
+
+std::vector<std::string> Source::shard_names() const {
+    std::vector<std::string> names;
+    for (const MappedFile& file : safetensors_->files()) names.push_back(file.path().filename().string());
+    return names;
+}
+
+}  // namespace hearth::compress
