@@ -27,7 +27,7 @@ struct Command {
 };
 
 // One file per command defines one of these; main.cpp lists them all.
-extern const Command kBench, kDoctor, kLogits, kRun;
+extern const Command kBench, kDoctor, kInspect, kLogits, kQuantize, kRun;
 
 // Writes text to stdout, whole; an error when stdout is closed or full.
 Status print(std::string_view text);

@@ -12,9 +12,7 @@ namespace {
 
 // In the order of the main job, then the tools.
 const Command* const kCommands[] = {
-    &kLogits,
-    &kBench,
-    &kDoctor,
+    &kQuantize, &kInspect, &kLogits, &kBench, &kDoctor,
 };
 
 int report(const Error& error, bool json) {

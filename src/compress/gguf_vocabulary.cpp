@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "compress/gguf_keys.h"
+#include "text/splitter.h"
 
 namespace hearth::compress {
 namespace {
@@ -20,13 +21,10 @@ struct Split {
     std::string_view pattern, name;
 };
 constexpr Split kSplits[] = {
-    {R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)", "gpt-2"},
-    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
-     "llama-bpe"},
-    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
-     "qwen2"},
-    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
-     "qwen35"},
+    {text::kPatternGpt2, "gpt-2"},
+    {text::kPatternLlama3, "llama-bpe"},
+    {text::kPatternQwen2, "qwen2"},
+    {text::kPatternQwen35, "qwen35"},
 };
 
 Result<std::optional<Json>> read_optional(const fs::path& path) {
