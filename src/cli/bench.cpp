@@ -4,6 +4,7 @@
 #include "base/terminal.h"
 #include "cli/command.h"
 #include "engine/benchmark.h"
+#include "hub/default_model.h"
 #include "models/model.h"
 
 namespace hearth::cli {
@@ -36,7 +37,8 @@ Json to_json_value(const engine::Benchmark& b, const std::string& model, const s
 
 Result<int> run(const Options& options, const GlobalOptions& global) {
     ThreadPool pool({.threads = global.threads});
-    HEARTH_TRY(const auto model, models::load_model(options.model, pool, {.need_tokenizer = false}));
+    HEARTH_TRY(const fs::path path, hub::find_model(options.model));
+    HEARTH_TRY(const auto model, models::load_model(path, pool, {.need_tokenizer = false}));
     HEARTH_TRY(const auto engine,
                engine::Engine::open(
                    model, {.threads = global.threads, .batch_max = 1, .chunk_tokens = options.chunk}));
@@ -75,7 +77,7 @@ Result<int> run(const Options& options, const GlobalOptions& global) {
 
 Action setup(CLI::App& app, const GlobalOptions& global) {
     auto options = std::make_shared<Options>();
-    app.add_option("MODEL", options->model, "a model folder or a .gguf file")->required();
+    app.add_option("MODEL", options->model, "a model folder or a .gguf file (default: ember)");
     app.add_option("--prompt", options->bench.prompt_tokens, "tokens of the prompt")
         ->check(CLI::Range(1, 1 << 20))
         ->capture_default_str();

@@ -27,7 +27,12 @@ struct Command {
 };
 
 // One file per command defines one of these; main.cpp lists them all.
-extern const Command kBench, kDoctor, kInspect, kLogits, kQuantize, kRun;
+extern const Command kBench;
+extern const Command kDoctor;
+extern const Command kInspect;
+extern const Command kLogits;
+extern const Command kPlan;
+extern const Command kQuantize;
 
 // Writes text to stdout, whole; an error when stdout is closed or full.
 Status print(std::string_view text);

@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "engine/engine.h"
 #include "formats/npy.h"
+#include "hub/default_model.h"
 #include "models/model.h"
 
 namespace hearth::cli {
@@ -39,7 +40,8 @@ Result<int> run(const Options& options, const GlobalOptions& global) {
         return fail(Fault::out_of_range, "--prefill: expected 0 to {} tokens, saw {}", n_tokens,
                     options.prefill);
     ThreadPool pool({.threads = global.threads});
-    HEARTH_TRY(const auto model, models::load_model(options.model, pool, {.need_tokenizer = false}));
+    HEARTH_TRY(const fs::path path, hub::find_model(options.model));
+    HEARTH_TRY(const auto model, models::load_model(path, pool, {.need_tokenizer = false}));
     HEARTH_TRY(const auto engine, engine::Engine::open(model, {.threads = global.threads,
                                                                .batch_max = 1,
                                                                .chunk_tokens = options.chunk,

@@ -12,7 +12,14 @@ namespace {
 
 // In the order of the main job, then the tools.
 const Command* const kCommands[] = {
-    &kQuantize, &kInspect, &kLogits, &kBench, &kDoctor,
+    // clang-format off
+    &kPlan,
+    &kQuantize,
+    &kBench,
+    &kInspect,
+    &kLogits,
+    &kDoctor,
+    // clang-format on
 };
 
 int report(const Error& error, bool json) {

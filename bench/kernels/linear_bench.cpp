@@ -1,0 +1,89 @@
+// bench/kernels/linear_bench.cpp - y = x W^T in every format: decode against read bandwidth, prefill against
+// FMA rate.
+//
+// The arithmetic: decoding one token reads each packed byte once, so GB/s over the measured read bandwidth is
+// the share reached; a matrix inside the caches can exceed it, hence the large size. A chunk of 64 tokens
+// does 2 * rows * cols * 64 operations, so GFLOP/s over the measured multiply-add rate is the share.
+#include <benchmark/benchmark.h>
+
+#include <map>
+#include <vector>
+
+#include "base/rng.h"
+#include "engine/measure.h"
+#include "kernels/pack.h"
+#include "kernels/select.h"
+#include "quant/formats.h"
+
+namespace {
+
+using namespace hearth;
+
+ThreadPool& pool() {
+    static ThreadPool instance;
+    return instance;
+}
+
+const engine::Ceilings& ceilings() {
+    static const engine::Ceilings measured = engine::measure_ceilings(pool()).value();
+    return measured;
+}
+
+// The same gaussian rows over and over: speed does not depend on the values, and encoding them all would take
+// minutes.
+kernels::PackedMatrix random_matrix(DType dtype, std::int64_t rows, std::int64_t cols, Arena& arena) {
+    constexpr std::int64_t kDistinct = 16;
+    Philox random(1);
+    std::vector<float> values(static_cast<std::size_t>(kDistinct * cols));
+    for (float& x : values) x = static_cast<float>(random.normal());
+    std::vector<std::byte> distinct(static_cast<std::size_t>(*bytes_of(dtype, kDistinct * cols)));
+    quant::block_format(dtype)->encode_row(values.data(), distinct.data(), kDistinct * cols);
+    std::vector<std::byte> bytes;
+    for (std::int64_t row = 0; row < rows; row += kDistinct)
+        bytes.insert(bytes.end(), distinct.begin(), distinct.end());
+    return kernels::pack({dtype, Shape{rows, cols}, bytes}, 1.0f, {}, arena, pool()).value();
+}
+
+void run_linear(benchmark::State& state, DType dtype, std::int64_t rows, std::int64_t cols,
+                std::int64_t n_tokens) {
+    Arena arena;
+    const kernels::PackedMatrix matrix = random_matrix(dtype, rows, cols, arena);
+    const std::int64_t x_stride = matrix.cols_padded, y_stride = matrix.n_panels * kernels::kLanes;
+    std::vector<float> x(static_cast<std::size_t>(n_tokens * x_stride), 0.5f);
+    std::vector<float> y(static_cast<std::size_t>(n_tokens * y_stride));
+    const std::int64_t scratch_floats = kernels::linear_scratch_floats(matrix.cols_padded);
+    std::vector<float> scratch(static_cast<std::size_t>(scratch_floats * pool().size()));
+    for (auto _ : state)
+        kernels::linear(kernels::best(), matrix, x.data(), x_stride, y.data(), y_stride, n_tokens,
+                        scratch.data(), scratch_floats, pool());
+    const auto runs = static_cast<double>(state.iterations());
+    const double bytes = static_cast<double>(matrix.bytes()) * runs;
+    const double flops = 2.0 * static_cast<double>(rows * cols * n_tokens) * runs;
+    using benchmark::Counter;
+    state.counters["GB/s"] = Counter(bytes / 1e9, Counter::kIsRate);
+    state.counters["GFLOP/s"] = Counter(flops / 1e9, Counter::kIsRate);
+    const bool memory_bound = n_tokens == 1;
+    state.counters["share"] =
+        Counter(memory_bound ? bytes / ceilings().read_bytes_per_second : flops / ceilings().flops_per_second,
+                Counter::kIsRate);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    for (const DType dtype : {DType::f32, DType::bf16, DType::f16, DType::f8_e4m3, DType::q8_0, DType::q4_0,
+                              DType::q4_k, DType::q6_k, DType::mxfp4, DType::nvfp4})
+        for (const auto& [rows, cols, n] : {std::tuple<std::int64_t, std::int64_t, std::int64_t>{768, 768, 1},
+                                            {32768, 4096, 1},
+                                            {4096, 4096, 64}})
+            benchmark::RegisterBenchmark(
+                fmt::format("linear/{}/{}/{}/tokens:{}", info(dtype).name, rows, cols, n).c_str(),
+                [=](benchmark::State& state) { run_linear(state, dtype, rows, cols, n); })
+                ->UseRealTime();
+    benchmark::Initialize(&argc, argv);
+    fmt::print("kernels {}, {} threads; ceilings: {:.1f} GB/s read, {:.0f} GFLOP/s float32\n",
+               kernels::best().isa, pool().size(), ceilings().read_bytes_per_second / 1e9,
+               ceilings().flops_per_second / 1e9);
+    benchmark::RunSpecifiedBenchmarks();
+    return 0;
+}

@@ -1,0 +1,166 @@
+// plan/fit.cpp - bytes and operations from the program's tensors.
+#include "plan/fit.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+#include "base/terminal.h"
+#include "models/architecture.h"
+
+namespace hearth::plan {
+namespace {
+
+// The engine evaluates prompts in chunks of this size, and its buffers are as long. engine/engine.h,
+// chunk_tokens.
+constexpr std::int64_t kChunkTokens = 256, kHeadRows = 32;
+constexpr int kKvElementBytes = 4;  // float32, engine/kv_blocks.h
+
+bool is_linear(models::Role role) {
+    using enum models::Role;
+    switch (role) {
+        case attn_q:
+        case attn_k:
+        case attn_v:
+        case attn_output:
+        case ffn_gate:
+        case ffn_up:
+        case ffn_down:
+            return true;
+        default:
+            return false;
+    }
+}
+
+std::uint64_t activation_bytes(const models::Program& program) {
+    std::int64_t floats = 0;
+    bool in_head = false;
+    std::vector<bool> head(program.values.size());
+    for (const models::Op& op : program.ops) {
+        in_head |= op.kind == models::OpKind::select_rows;
+        if (in_head) head[static_cast<std::size_t>(op.out)] = true;
+    }
+    for (std::size_t i = 0; i < program.values.size(); ++i)
+        floats += program.values[i].width * (head[i] ? kHeadRows : kChunkTokens);
+    return static_cast<std::uint64_t>(floats) * sizeof(float);
+}
+
+void finish(FitRow& row, const Fit& fit, std::int64_t context_max, double flops_per_token) {
+    const FitInputs& in = fit.inputs;
+    const std::uint64_t fixed = row.weight_bytes + row.activation_bytes;
+    const auto per_token =
+        static_cast<std::uint64_t>(fit.kv_bytes_per_token) * static_cast<std::uint64_t>(in.sequences);
+    row.kv_bytes = per_token * static_cast<std::uint64_t>(in.context);
+    row.fits = row.total_bytes() <= in.memory_bytes;
+    if (fixed < in.memory_bytes && per_token > 0)
+        row.context_max =
+            std::min(context_max, static_cast<std::int64_t>((in.memory_bytes - fixed) / per_token));
+    row.decode_ceiling = in.read_bytes_per_second / static_cast<double>(row.bytes_per_token);
+    row.prefill_ceiling = in.flops_per_second / flops_per_token;
+}
+
+}  // namespace
+
+Result<Fit> fit(const models::Checkpoint& checkpoint, FitInputs inputs) {
+    const models::ModelConfig& config = checkpoint.config();
+    const models::Program program = models::find_architecture(config.architecture)->build(config);
+    if (inputs.context == 0) inputs.context = config.context_max;
+    Fit out;
+    out.inputs = inputs;
+    out.model = checkpoint.path().filename().string();
+    out.architecture = config.architecture;
+    out.kv_bytes_per_token = program.kv_bytes_per_token(kKvElementBytes);
+    std::vector<bool> multiplied(program.tensors.size());
+    for (const models::Op& op : program.ops)
+        if (op.kind == models::OpKind::linear) multiplied[static_cast<std::size_t>(op.weight)] = true;
+
+    FitRow stored, nvfp4;
+    stored.weights = "as stored";
+    nvfp4.weights = "nvfp4";
+    bool quantized = false;
+    double flops_per_token = 0;
+    for (std::size_t i = 0; i < program.tensors.size(); ++i) {
+        const models::TensorSpec& spec = program.tensors[i];
+        const std::int64_t n = spec.shape.n_elems();
+        out.parameters += n;
+        std::uint64_t bytes = 0;
+        if (spec.shape.rank() == 2) {
+            HEARTH_TRY(const models::LinearSource source, checkpoint.linear(spec.name, spec.shape));
+            bytes = source.bytes();
+            quantized |= source.scales.has_value() || info(source.weight.dtype).block_elems > 1;
+        } else {
+            HEARTH_TRY(const TensorView view, checkpoint.tensor(spec.name));
+            bytes = view.bytes.size();
+        }
+        const bool shrinks = is_linear(spec.role) && spec.shape.back() % 16 == 0;
+        const std::uint64_t as_nvfp4 = shrinks ? static_cast<std::uint64_t>(n / 2 + n / 16 + 4) : bytes;
+        // A tied embedding is read twice over: rows from its file, and packed for the head.
+        const std::uint64_t copies = spec.role == models::Role::embedding && multiplied[i] ? 2 : 1;
+        stored.weight_bytes += copies * bytes;
+        nvfp4.weight_bytes += copies * as_nvfp4;
+        if (multiplied[i]) {
+            stored.bytes_per_token += bytes;
+            nvfp4.bytes_per_token += as_nvfp4;
+            flops_per_token += 2.0 * static_cast<double>(n);
+        }
+    }
+    stored.activation_bytes = nvfp4.activation_bytes = activation_bytes(program);
+    finish(stored, out, config.context_max, flops_per_token);
+    out.rows.push_back(stored);
+    if (!quantized) {
+        finish(nvfp4, out, config.context_max, flops_per_token);
+        out.rows.push_back(nvfp4);
+    }
+    return out;
+}
+
+std::string fit_text(const Fit& fit) {
+    using enum Table::Align;
+    const auto bytes = [](std::uint64_t n) { return bytes_text(static_cast<double>(n)); };
+    Table table({{"weights"},
+                 {"in memory", right},
+                 {"KV cache", right},
+                 {"buffers", right},
+                 {"total", right},
+                 {"fits"},
+                 {"context that fits", right},
+                 {"decode <=", right},
+                 {"prefill <=", right}});
+    for (const FitRow& row : fit.rows)
+        table.add(
+            {row.weights, bytes(row.weight_bytes), bytes(row.kv_bytes), bytes(row.activation_bytes),
+             bytes(row.total_bytes()), row.fits ? tinted("yes", Tint::green) : tinted("no", Tint::red),
+             fmt::format("{}", row.context_max),
+             fit.inputs.read_bytes_per_second > 0 ? fmt::format("{:.3g} tok/s", row.decode_ceiling) : "-",
+             fit.inputs.flops_per_second > 0 ? fmt::format("{:.3g} tok/s", row.prefill_ceiling) : "-"});
+    return fmt::format(
+        "{}: {} with {:.3g} M parameters; {} tokens of context, {} sequence{}, {} of memory\n\n{}", fit.model,
+        fit.architecture, static_cast<double>(fit.parameters) / 1e6, fit.inputs.context, fit.inputs.sequences,
+        fit.inputs.sequences == 1 ? "" : "s", bytes(fit.inputs.memory_bytes), table.text());
+}
+
+Json fit_json(const Fit& fit) {
+    boost::json::array rows;
+    for (const FitRow& row : fit.rows)
+        rows.push_back({{"weights", row.weights},
+                        {"weight_bytes", row.weight_bytes},
+                        {"bytes_per_token", row.bytes_per_token},
+                        {"kv_bytes", row.kv_bytes},
+                        {"activation_bytes", row.activation_bytes},
+                        {"total_bytes", row.total_bytes()},
+                        {"fits", row.fits},
+                        {"context_max", row.context_max},
+                        {"decode_tokens_per_second_ceiling", row.decode_ceiling},
+                        {"prefill_tokens_per_second_ceiling", row.prefill_ceiling}});
+    return {{"model", fit.model},
+            {"architecture", fit.architecture},
+            {"parameters", fit.parameters},
+            {"kv_bytes_per_token", fit.kv_bytes_per_token},
+            {"context", fit.inputs.context},
+            {"sequences", fit.inputs.sequences},
+            {"memory_bytes", fit.inputs.memory_bytes},
+            {"read_bytes_per_second", fit.inputs.read_bytes_per_second},
+            {"flops_per_second", fit.inputs.flops_per_second},
+            {"rows", rows}};
+}
+
+}  // namespace hearth::plan
