@@ -68,8 +68,10 @@ void ThreadPool::run_raw(Job job, void* context) {
         wake_.notify_all();
     }
     job(context, 0);
-    while (unfinished_.load(std::memory_order_acquire) > 0) {
-        if (spin_micros_ > 0)
+    // A worker that the system has put aside may need this very core: spin for a while, then let others run.
+    const int spins_max = spin_micros_ > 0 ? 20'000 : 0;
+    for (int spins = 0; unfinished_.load(std::memory_order_acquire) > 0; ++spins) {
+        if (spins < spins_max)
             relax();
         else
             std::this_thread::yield();

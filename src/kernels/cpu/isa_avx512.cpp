@@ -7,6 +7,8 @@
 
 namespace hearth::kernels {
 namespace {
+#include "kernels/cpu/nibble_tables.h"
+
 #include "kernels/cpu/row_avx512.h"
 
 #include "kernels/cpu/panels.inl"

@@ -55,14 +55,10 @@ struct PanelReadQ8_0 {
     }
 };
 
-ROW_FN Codes nibbles(const uint8_t* codes, int k) {  // column pairs: the low nibble is the even column
-    const Codes both = codes_load(codes + 16 * (k / 2));
-    return k % 2 == 0 ? codes_low(both) : codes_high(both);
+// Nibbles come in column pairs: the low one is the even column.
+ROW_FN Row nibble_column(const NibbleTable* table, const uint8_t* pairs, int k) {
+    return row_from_nibbles(table, pairs + 16 * (k / 2), k);
 }
-
-static const int8_t kSigned4[16] = {-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7};
-// E2M1 times two: quant/formats/mxfp4.h.
-static const int8_t kE2M1Doubled[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 // f16 scale[16], then nibble pairs [16][16].
 struct PanelReadQ4_0 {
@@ -70,7 +66,7 @@ struct PanelReadQ4_0 {
     typedef OneScale Scales;
     ROW_MEMBER Scales open(const uint8_t* block, int) { return {row_from_f16(block)}; }
     ROW_MEMBER Row weight(const uint8_t* block, const Scales* s, int k) {
-        return row_mul(row_from_i8(codes_lookup(kSigned4, nibbles(block + 32, k))), s->scale);
+        return row_mul(nibble_column(&kSigned4, block + 32, k), s->scale);
     }
 };
 
@@ -80,7 +76,7 @@ struct PanelReadMxfp4 {
     typedef OneScale Scales;
     ROW_MEMBER Scales open(const uint8_t* block, int) { return {row_from_e8m0_half(codes_load(block))}; }
     ROW_MEMBER Row weight(const uint8_t* block, const Scales* s, int k) {
-        return row_mul(row_from_i8(codes_lookup(kE2M1Doubled, nibbles(block + 16, k))), s->scale);
+        return row_mul(nibble_column(&kE2M1Doubled, block + 16, k), s->scale);
     }
 };
 
@@ -92,7 +88,7 @@ struct PanelReadNvfp4 {
         return {row_mul(row_from_e4m3(codes_load(block)), row_set1(0.5f))};
     }
     ROW_MEMBER Row weight(const uint8_t* block, const Scales* s, int k) {
-        return row_mul(row_from_i8(codes_lookup(kE2M1Doubled, nibbles(block + 16, k))), s->scale);
+        return row_mul(nibble_column(&kE2M1Doubled, block + 16, k), s->scale);
     }
 };
 
@@ -108,7 +104,7 @@ struct PanelReadQ4_K {
                 row_mul(row_from_f16(block + 32), row_from_u8(codes_load(block + 192 + 16 * sub)))};
     }
     ROW_MEMBER Row weight(const uint8_t* block, const Scales* s, int k) {
-        return row_sub(row_mul(s->scale, row_from_u8(nibbles(block + 320, k))), s->min);
+        return row_sub(row_mul(s->scale, nibble_column(&kUnsigned4, block + 320, k)), s->min);
     }
 };
 

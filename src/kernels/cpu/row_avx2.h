@@ -72,15 +72,16 @@ ROW_FN Row row_from_f16(const uint8_t* p) {
             _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)(p + 16)))};
 }
 ROW_FN Codes codes_load(const uint8_t* p) { return _mm_loadu_si128((const __m128i*)p); }
-ROW_FN Codes codes_low(Codes c) { return _mm_and_si128(c, _mm_set1_epi8(15)); }
-ROW_FN Codes codes_high(Codes c) { return _mm_and_si128(_mm_srli_epi16(c, 4), _mm_set1_epi8(15)); }
-ROW_FN Codes codes_lookup(const int8_t* table, Codes c) {
-    return _mm_shuffle_epi8(_mm_loadu_si128((const __m128i*)table), c);
-}
 ROW_FN Codes codes_upper_half(Codes c) { return _mm_unpackhi_epi64(c, c); }
 ROW_FN Row row_from_i8(Codes c) {
     return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(c)),
             _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes_upper_half(c)))};
+}
+// table[nibble] of sixteen bytes, the low nibbles for even k.
+ROW_FN Row row_from_nibbles(const NibbleTable* table, const uint8_t* pairs, int k) {
+    const __m128i both = codes_load(pairs), mask = _mm_set1_epi8(15);
+    const __m128i nibble = _mm_and_si128(k % 2 == 0 ? both : _mm_srli_epi16(both, 4), mask);
+    return row_from_i8(_mm_shuffle_epi8(_mm_loadu_si128((const __m128i*)table->code), nibble));
 }
 ROW_FN Row row_from_u8(Codes c) {
     return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(c)),

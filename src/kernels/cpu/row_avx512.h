@@ -46,10 +46,13 @@ ROW_FN Row row_from_bf16(const uint8_t* p) {
 }
 ROW_FN Row row_from_f16(const uint8_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)p)); }
 ROW_FN Codes codes_load(const uint8_t* p) { return _mm_loadu_si128((const __m128i*)p); }
-ROW_FN Codes codes_low(Codes c) { return _mm_and_si128(c, _mm_set1_epi8(15)); }
-ROW_FN Codes codes_high(Codes c) { return _mm_and_si128(_mm_srli_epi16(c, 4), _mm_set1_epi8(15)); }
-ROW_FN Codes codes_lookup(const int8_t* table, Codes c) {
-    return _mm_shuffle_epi8(_mm_loadu_si128((const __m128i*)table), c);
+// table[nibble] of sixteen bytes, the low nibbles for even k. A permutation looks at the low four bits of an
+// index alone, so the low nibbles need no mask; the load and widening are shared by the two columns of a
+// pair.
+ROW_FN Row row_from_nibbles(const NibbleTable* table, const uint8_t* pairs, int k) {
+    const __m512i both = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)pairs));
+    const __m512i index = k % 2 == 0 ? both : _mm512_srli_epi32(both, 4);
+    return _mm512_permutexvar_ps(index, _mm512_loadu_ps(table->value));
 }
 ROW_FN Row row_from_i8(Codes c) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(c)); }
 ROW_FN Row row_from_u8(Codes c) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(c)); }

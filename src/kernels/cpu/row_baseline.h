@@ -119,18 +119,11 @@ ROW_FN Codes codes_load(const uint8_t* p) {
     memcpy(c.lane, p, 16);
     return c;
 }
-ROW_FN Codes codes_low(Codes c) {
-    for (int i = 0; i < 16; ++i) c.lane[i] = (uint8_t)(c.lane[i] & 15);
-    return c;
-}
-ROW_FN Codes codes_high(Codes c) {
-    for (int i = 0; i < 16; ++i) c.lane[i] = (uint8_t)(c.lane[i] >> 4);
-    return c;
-}
-// table[code] as a signed byte; codes are below 16.
-ROW_FN Codes codes_lookup(const int8_t* table, Codes c) {
-    for (int i = 0; i < 16; ++i) c.lane[i] = (uint8_t)table[c.lane[i]];
-    return c;
+// table[nibble] of sixteen bytes, the low nibbles for even k.
+ROW_FN Row row_from_nibbles(const NibbleTable* table, const uint8_t* pairs, int k) {
+    Row r;
+    for (int i = 0; i < 16; ++i) r.lane[i] = table->value[k % 2 == 0 ? pairs[i] & 15 : pairs[i] >> 4];
+    return r;
 }
 ROW_FN Row row_from_i8(Codes c) {
     Row r;

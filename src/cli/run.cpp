@@ -1,0 +1,184 @@
+// cli/run.cpp - hearth run MODEL [PROMPT]: one answer, or a chat with history.
+#include <editline/readline.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <boost/json.hpp>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <iterator>
+
+#include "base/terminal.h"
+#include "cli/command.h"
+#include "cli/sampling_flags.h"
+#include "engine/engine.h"
+#include "hub/default_model.h"
+#include "models/chat.h"
+
+namespace hearth::cli {
+namespace {
+
+struct Options {
+    std::string model, system;
+    std::vector<std::string> prompt;
+    engine::SamplingParams sampling;
+    std::vector<std::string> stop;
+    int tokens_max = 512, context = 0;
+    bool raw = false;
+};
+
+// Ctrl-C ends the answer, not the program; a second one at the prompt ends the chat.
+std::atomic<bool> interrupted{false};
+void on_interrupt(int) { interrupted = true; }
+
+class Chat {
+  public:
+    Chat(engine::Engine& engine, const Options& options, bool stream)
+        : engine_(engine), options_(options), stream_(stream), plain_(options.raw || !engine.model().chat_template) {
+        if (!options.system.empty()) messages_.push_back({{"role", "system"}, {"content", options.system}});
+    }
+
+    Result<engine::Completion> answer(const std::string& text) {
+        const std::size_t before = messages_.size();
+        messages_.push_back({{"role", "user"}, {"content", text}});
+        auto completion = generate(text);
+        if (!completion) {
+            messages_.resize(before);  // a message that could not be answered is not history
+            return completion;
+        }
+        messages_.push_back({{"role", "assistant"}, {"content", completion->text}});
+        return completion;
+    }
+    void clear() {
+        messages_.clear();
+        if (!options_.system.empty()) messages_.push_back({{"role", "system"}, {"content", options_.system}});
+    }
+
+  private:
+    Result<engine::Completion> generate(const std::string& text) {
+        engine::Request request;
+        if (plain_) {
+            HEARTH_TRY(request.prompt, engine_.model().tokenizer->encode(text, {.parse_special = true, .add_special = true}));
+        } else {
+            HEARTH_TRY(request.prompt,
+                       models::encode_chat(engine_.model(), {{"messages", messages_}, {"add_generation_prompt", true}}));
+        }
+        request.sampling = options_.sampling;
+        request.stop_strings = options_.stop;
+        request.new_tokens_max = options_.tokens_max;
+        interrupted = false;
+        request.on_token = [this](const engine::TokenOut& out) {
+            if (stream_) {
+                std::fwrite(out.text.data(), 1, out.text.size(), stdout);
+                std::fflush(stdout);
+            }
+            return !interrupted.load();
+        };
+        HEARTH_TRY(auto completions, engine_.generate({std::move(request)}));
+        return std::move(completions.front());
+    }
+
+    engine::Engine& engine_;
+    const Options& options_;
+    boost::json::array messages_;
+    bool stream_, plain_;
+};
+
+std::string speed_line(const engine::Completion& c) {
+    const auto rate = [](std::size_t n, double seconds) { return seconds > 0 ? static_cast<double>(n) / seconds : 0; };
+    return fmt::format("{} prompt tokens at {:.0f}/s, {} new tokens at {:.0f}/s", c.prompt_tokens,
+                       rate(static_cast<std::size_t>(c.prompt_tokens), c.prefill_seconds), c.ids.size(),
+                       rate(c.ids.size(), c.decode_seconds));
+}
+
+std::string_view reason_name(engine::StopReason reason) {
+    switch (reason) {
+        case engine::StopReason::stop: return "stop";
+        case engine::StopReason::length: return "length";
+        case engine::StopReason::cancelled: return "cancelled";
+    }
+    return "";
+}
+
+Result<int> one_shot(engine::Engine& engine, const Options& options, const std::string& prompt, bool json) {
+    Chat chat(engine, options, !json);
+    HEARTH_TRY(const engine::Completion completion, chat.answer(prompt));
+    if (json) {
+        HEARTH_TRY_STATUS(print_json({{"text", completion.text},
+                                      {"finish_reason", reason_name(completion.reason)},
+                                      {"prompt_tokens", completion.prompt_tokens},
+                                      {"completion_tokens", completion.ids.size()},
+                                      {"prefill_seconds", completion.prefill_seconds},
+                                      {"decode_seconds", completion.decode_seconds}}));
+        return 0;
+    }
+    HEARTH_TRY_STATUS(print("\n"));
+    if (isatty(STDERR_FILENO) != 0) fmt::print(stderr, "{}\n", tinted(speed_line(completion), Tint::dim));
+    return 0;
+}
+
+constexpr const char* kHelp = "/clear forgets the conversation, /exit or Ctrl-D leaves, Ctrl-C ends an answer\n";
+
+Result<int> chat_loop(engine::Engine& engine, const Options& options) {
+    Chat chat(engine, options, true);
+    HEARTH_TRY_STATUS(print(fmt::format("{} - {}", engine.model().name, kHelp)));
+    using_history();
+    for (;;) {
+        interrupted = false;
+        const std::unique_ptr<char, decltype(&std::free)> line(readline("> "), &std::free);
+        if (line == nullptr || interrupted) return print("\n").map([] { return 0; });
+        const std::string text = line.get();
+        if (text.find_first_not_of(" \t") == std::string::npos) continue;
+        add_history(text.c_str());
+        if (text == "/exit" || text == "/quit") return 0;
+        if (text == "/help") {
+            HEARTH_TRY_STATUS(print(kHelp));
+        } else if (text == "/clear") {
+            chat.clear();
+        } else if (const auto completion = chat.answer(text)) {
+            HEARTH_TRY_STATUS(print("\n" + tinted(speed_line(*completion), Tint::dim) + "\n"));
+        } else {
+            fmt::print(stderr, "hearth: {}\n", completion.error().message);  // too long, say: the chat goes on
+        }
+    }
+}
+
+Result<int> run(const Options& options, const GlobalOptions& global) {
+    HEARTH_TRY(const fs::path path, hub::find_model(options.model));
+    ThreadPool pool({.threads = global.threads});
+    HEARTH_TRY(const auto model, models::load_model(path, pool));
+    HEARTH_TRY(const auto engine, engine::Engine::open(model, {.threads = global.threads, .batch_max = 1, .context_max = options.context}));
+    std::signal(SIGINT, on_interrupt);
+    if (!options.prompt.empty()) {
+        std::string prompt;
+        for (const std::string& word : options.prompt) prompt += (prompt.empty() ? "" : " ") + word;
+        return one_shot(*engine, options, prompt, global.json);
+    }
+    if (isatty(STDIN_FILENO) != 0 && !global.json) return chat_loop(*engine, options);
+    std::string prompt{std::istreambuf_iterator<char>(std::cin), {}};
+    while (!prompt.empty() && prompt.back() == '\n') prompt.pop_back();
+    if (prompt.empty()) return fail(Fault::usage, "stdin: expected a prompt, saw nothing");
+    return one_shot(*engine, options, prompt, global.json);
+}
+
+Action setup(CLI::App& app, const GlobalOptions& global) {
+    auto options = std::make_shared<Options>();
+    app.add_option("MODEL", options->model, "a model folder, a .gguf file, or ember (the default)");
+    app.add_option("PROMPT", options->prompt, "the message; without one: stdin, or a chat on a terminal");
+    app.add_option("--system", options->system, "a system message");
+    app.add_option("--max-tokens", options->tokens_max, "of an answer")->check(CLI::Range(1, 1 << 26))->capture_default_str();
+    app.add_option("--context", options->context, "tokens of conversation and answer together (default: the model's)")
+        ->check(CLI::Range(1, 1 << 26));
+    app.add_option("--stop", options->stop, "ends the answer where this text appears (may be given several times)");
+    app.add_flag("--raw", options->raw, "no chat template: the model continues the text");
+    add_sampling_flags(app, options->sampling);
+    return [options, &global] { return run(*options, global); };
+}
+
+}  // namespace
+
+const Command kRun = {"run", "chat with a model, or get one answer", setup};
+
+}  // namespace hearth::cli
