@@ -1,0 +1,57 @@
+// tests/plan/fit_test.cpp - the plan's sums against the files themselves and arithmetic by hand.
+#include "plan/fit.h"
+
+#include <gtest/gtest.h>
+
+#include "formats/safetensors.h"
+#include "material.h"
+
+namespace hearth::plan {
+namespace {
+
+TEST(Fit, SumsOfEmberAreTheFiles) {
+    const fs::path folder = tests::source_dir() / "models" / "ember";
+    const auto checkpoint = models::Checkpoint::open(folder);
+    ASSERT_OK(checkpoint);
+    const auto files = formats::Safetensors::open(folder);
+    ASSERT_OK(files);
+    std::uint64_t bytes = 0, embedding = 0;
+    for (const auto& entry : files->entries()) {
+        bytes += entry.end - entry.begin;
+        if (entry.name == "model.embed_tokens.weight") embedding = entry.end - entry.begin;
+    }
+    const auto plan = fit(*checkpoint, {.context = 100, .sequences = 3, .memory_bytes = 1 << 30,
+                                        .read_bytes_per_second = 1e9, .flops_per_second = 1e9});
+    ASSERT_OK(plan);
+    EXPECT_EQ(plan->parameters, static_cast<std::int64_t>(bytes / 2));  // every tensor is BF16
+    // 6 layers, keys and values, 2 KV heads of 64, float32.
+    EXPECT_EQ(plan->kv_bytes_per_token, 6 * 2 * 2 * 64 * 4);
+    ASSERT_EQ(plan->rows.size(), 2u);
+    const FitRow& stored = plan->rows[0];
+    EXPECT_EQ(stored.weight_bytes, bytes + embedding);  // the tied head is packed beside the rows of the file
+    EXPECT_EQ(stored.kv_bytes, 3u * 100u * 6144u);
+    EXPECT_TRUE(stored.fits);
+    EXPECT_EQ(stored.context_max, 2048);
+    EXPECT_NEAR(stored.decode_ceiling * static_cast<double>(stored.bytes_per_token), 1e9, 1);
+    // 42 linears: a layer has q 512x256, k and v 128x256, o 256x512, gate and up 768x256, down 256x768.
+    const std::uint64_t linears = 6u * (512u * 256 + 2 * 128 * 256 + 256 * 512 + 2 * 768 * 256 + 256 * 768);
+    EXPECT_EQ(stored.weight_bytes - plan->rows[1].weight_bytes, linears * 2 - linears * 9 / 16 - 42 * 4);
+}
+
+TEST(Fit, SaysWhenItDoesNotFit) {
+    const auto checkpoint = models::Checkpoint::open(tests::source_dir() / "models" / "ember");
+    ASSERT_OK(checkpoint);
+    const auto tiny = fit(*checkpoint, {.memory_bytes = 1 << 20});
+    ASSERT_OK(tiny);
+    EXPECT_FALSE(tiny->rows[0].fits);
+    EXPECT_EQ(tiny->rows[0].context_max, 0);
+    const auto tight = fit(*checkpoint, {.memory_bytes = 24'000'000});
+    ASSERT_OK(tight);
+    EXPECT_FALSE(tight->rows[0].fits);
+    EXPECT_GT(tight->rows[0].context_max, 0);
+    EXPECT_LT(tight->rows[0].context_max, 2048);
+    EXPECT_TRUE(tight->rows[1].fits);
+}
+
+}  // namespace
+}  // namespace hearth::plan
