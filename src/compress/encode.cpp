@@ -1,8 +1,10 @@
 // compress/encode.cpp - rows to float32, the format's encoder, and the error of what was written.
 #include "compress/encode.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "base/check.h"
 #include "quant/formats.h"
@@ -25,7 +27,7 @@ struct Rows {
           n_cols(t.shape.back()),
           row_bytes(static_cast<std::size_t>(n_cols / format->elems * format->bytes)) {}
 
-    void read(std::int64_t row, std::vector<float>& out) const {
+    void read(std::int64_t row, std::span<float> out) const {
         const auto bytes = tensor.view.bytes.subspan(static_cast<std::size_t>(row) * row_bytes, row_bytes);
         format->decode_row(bytes.data(), out.data(), n_cols);
     }
@@ -41,10 +43,13 @@ double squares(std::span<const float> row) {
     return sum;
 }
 
-// Row sums are added in order, so that the threads' number does not show.
-double sum_of(const std::vector<double>& rows) {
+// Threads get whole chunks of this many rows, so that sums by chunk do not depend on their number.
+constexpr std::int64_t kRowsTogether = 16;
+
+// Sums of parts are added in order, so that the threads' number does not show.
+double sum_of(const std::vector<double>& parts) {
     double sum = 0;
-    for (const double row : rows) sum += row;
+    for (const double part : parts) sum += part;
     return sum;
 }
 
@@ -76,17 +81,24 @@ Encoded encode_nvfp4(ThreadPool& pool, const SourceTensor& tensor, float tensor_
     Encoded out;
     out.bytes.resize(n_rows * n_cols / 2);
     out.scales.resize(n_rows * n_cols / quant::kNvfp4Group);
-    std::vector<double> errors(n_rows), sums(n_rows);
-    pool.split(rows.n_rows, 16, [&](std::int64_t begin, std::int64_t end) {
-        std::vector<float> row(n_cols);
-        for (std::int64_t r = begin; r < end; ++r) {
-            const auto at = static_cast<std::size_t>(r);
-            rows.read(source_row(order, r), row);
+    // Several rows at once: the encoder works on 64 groups side by side, short rows alone would leave it
+    // idle.
+    const auto n_chunks = static_cast<std::size_t>((rows.n_rows + kRowsTogether - 1) / kRowsTogether);
+    std::vector<double> errors(n_chunks), sums(n_chunks);
+    pool.split(rows.n_rows, kRowsTogether, [&](std::int64_t begin, std::int64_t end) {
+        std::vector<float> chunk(static_cast<std::size_t>(kRowsTogether) * n_cols);
+        for (std::int64_t first = begin; first < end; first += kRowsTogether) {
+            const std::int64_t n = std::min(kRowsTogether, end - first);
+            for (std::int64_t r = 0; r < n; ++r)
+                rows.read(source_row(order, first + r),
+                          std::span(chunk).subspan(static_cast<std::size_t>(r) * n_cols));
+            const auto at = static_cast<std::size_t>(first),
+                       index = static_cast<std::size_t>(first / kRowsTogether);
             auto* codes = reinterpret_cast<std::uint8_t*>(out.bytes.data()) + at * n_cols / 2;
-            errors[at] = quant::nvfp4_encode_rows(row.data(), 1, rows.n_cols, tensor_scale,
-                                                  quant::ScaleChoice::squared_error, codes,
-                                                  out.scales.data() + at * n_cols / quant::kNvfp4Group);
-            sums[at] = squares(row);
+            errors[index] = quant::nvfp4_encode_rows(chunk.data(), n, rows.n_cols, tensor_scale,
+                                                     quant::ScaleChoice::squared_error, codes,
+                                                     out.scales.data() + at * n_cols / quant::kNvfp4Group);
+            sums[index] = squares(std::span(chunk).first(static_cast<std::size_t>(n) * n_cols));
         }
     });
     out.squared_error = sum_of(errors);

@@ -3,7 +3,6 @@
 #include "quant/nvfp4_tensor.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 
@@ -19,80 +18,96 @@ constexpr int kGroup = static_cast<int>(kNvfp4Group);
 // to 1.5 times amax / 6, so it holds "four over six" (amax / 4). Wider ones gain under 1 % of the error.
 constexpr int kCodesBelow = 4, kCodesAbove = 5;
 
-float group_amax(const float* x) {
-    std::array<float, kGroup> a;
-    for (int j = 0; j < kGroup; ++j) a[static_cast<std::size_t>(j)] = __builtin_fabsf(x[j]);
-    float amax = 0;
-    for (const float v : a) amax = v > amax ? v : amax;
-    return amax;
-}
-
-// The sum over sixteen lanes in a fixed tree.
-float tree_sum(std::array<float, kGroup>& lanes) {
-    for (std::size_t width = kGroup / 2; width > 0; width /= 2)
-        for (std::size_t j = 0; j < width; ++j) lanes[j] += lanes[j + width];
-    return lanes[0];
-}
-
-// Squared error, in units of the scale, when magnitudes x are divided by it and rounded to E2M1.
-float rounding_error(const float* x, float inverse_scale) {
-    std::array<float, kGroup> e;
-    for (int j = 0; j < kGroup; ++j) {
-        const float a = x[j] * inverse_scale;
-        const float d = a - e2m1_nearest(a);
-        e[static_cast<std::size_t>(j)] = d * d;
-    }
-    return tree_sum(e);
-}
-
 // ModelOpt: amax / (6 * tensor scale), zero becomes 1, clamped to E4M3's positive range, rounded.
 std::uint8_t nearest_scale(float amax, float tensor_scale) {
     if (amax == 0) return e4m3_from_f32(1.0f);
     return e4m3_from_f32(std::clamp(amax / (6.0f * tensor_scale), kE4m3Min, kE4m3Max));
 }
 
-std::uint8_t best_scale(const float* x, float amax, float tensor_scale) {
-    const int middle = nearest_scale(amax, tensor_scale);
-    if (amax == 0) return static_cast<std::uint8_t>(middle);
-    std::array<float, kGroup> magnitudes;
-    for (int j = 0; j < kGroup; ++j) magnitudes[static_cast<std::size_t>(j)] = __builtin_fabsf(x[j]);
-    const int first = std::max(middle - kCodesBelow, 1);
-    const int last = std::min<int>(middle + kCodesAbove, kE4m3MaxCode);
-    int best = middle;
-    float best_error = std::numeric_limits<float>::infinity();
-    for (int code = first; code <= last; ++code) {
-        const float scale = e4m3_to_f32(static_cast<std::uint8_t>(code)) * tensor_scale;
-        // The error is compared in units of the tensor scale: squares of small weights would vanish.
-        const float block_scale = e4m3_to_f32(static_cast<std::uint8_t>(code));
-        const float error = rounding_error(magnitudes.data(), 1.0f / scale) * (block_scale * block_scale);
-        if (error < best_error) {
-            best_error = error;
-            best = code;
+// Groups side by side, a lane each: x[j][g] is element j of group g. Inner loops run over lanes, so that
+// compilers make vectors of them and nothing is added across lanes; sums of a group run over j in order.
+// Sixty-four is the least that GCC does not unroll first.
+constexpr int kLanes = 64;
+struct Tile {
+    float x[kGroup][kLanes];
+    float amax[kLanes];
+    int nearest[kLanes], best[kLanes];  // E4M3 codes
+    float best_error[kLanes];
+};
+
+// Lanes past n_groups are zeros.
+void load(Tile& tile, const float* weights, int n_groups) {
+    if (n_groups < kLanes) tile = Tile{};
+    for (int g = 0; g < n_groups; ++g)
+        for (int j = 0; j < kGroup; ++j) tile.x[j][g] = weights[g * kGroup + j];
+    for (int g = 0; g < kLanes; ++g) tile.amax[g] = 0;
+    for (int j = 0; j < kGroup; ++j)
+        for (int g = 0; g < kLanes; ++g) {
+            const float a = __builtin_fabsf(tile.x[j][g]);
+            tile.amax[g] = a > tile.amax[g] ? a : tile.amax[g];
         }
-    }
-    return static_cast<std::uint8_t>(best);
 }
 
-// Writes the group's codes by dividing by the rounded scale: a product with the reciprocal would differ from
-// ModelOpt on some ties. Returns the squared error.
-float encode_group(const float* x, float scale, std::uint8_t* codes) {
-    std::array<float, kGroup> e;
-    std::array<std::uint8_t, kGroup> q;
-    for (int j = 0; j < kGroup; ++j) {
-        const float scaled = x[j] / scale;
-        const float a = __builtin_fabsf(scaled);
-        const float value = e2m1_nearest(a);
-        const float d = (a - value) * scale;
-        e[static_cast<std::size_t>(j)] = d * d;
-        // The code of a magnitude from its bits: 2^(0..2) with one fraction bit count up from code 2; 0 and
-        // .5 lie below.
-        const std::uint32_t bits = bits_of(value);
-        const std::uint32_t magnitude = value >= 1.0f ? (bits - (126u << 23)) >> 22 : (value > 0 ? 1u : 0u);
-        q[static_cast<std::size_t>(j)] = static_cast<std::uint8_t>(magnitude | (scaled < 0 ? 8u : 0u));
+// One candidate for every lane: the code that lies `offset` from the nearest, kept where the error is
+// smaller.
+void try_codes(Tile& tile, int offset, float tensor_scale) {
+    int codes[kLanes];
+    float inverse[kLanes], unit[kLanes], error[kLanes];
+    for (int g = 0; g < kLanes; ++g) {
+        codes[g] = std::clamp<int>(tile.nearest[g] + offset, 1, kE4m3MaxCode);
+        unit[g] = e4m3_to_f32(static_cast<std::uint8_t>(codes[g]));
+        inverse[g] = 1.0f / (unit[g] * tensor_scale);
+        error[g] = 0;
     }
-    for (std::size_t j = 0; j < kGroup / 2; ++j)
-        codes[j] = static_cast<std::uint8_t>(q[2 * j] | q[2 * j + 1] << 4);
-    return tree_sum(e);
+    for (int j = 0; j < kGroup; ++j)
+        for (int g = 0; g < kLanes; ++g) {
+            const float a = __builtin_fabsf(tile.x[j][g]) * inverse[g];
+            const float d = a - e2m1_nearest(a);
+            error[g] += d * d;
+        }
+    for (int g = 0; g < kLanes; ++g) {
+        // Compared in units of the tensor scale: squares of small weights would vanish.
+        const float scaled = error[g] * (unit[g] * unit[g]);
+        const bool better = scaled < tile.best_error[g];
+        tile.best_error[g] = better ? scaled : tile.best_error[g];
+        tile.best[g] = better ? codes[g] : tile.best[g];
+    }
+}
+
+void choose_scales(Tile& tile, float tensor_scale, ScaleChoice choice) {
+    for (int g = 0; g < kLanes; ++g) {
+        tile.nearest[g] = tile.best[g] = nearest_scale(tile.amax[g], tensor_scale);
+        // A group of zeros keeps the scale that ModelOpt writes: nothing is smaller than nothing.
+        tile.best_error[g] = tile.amax[g] == 0 ? 0 : std::numeric_limits<float>::infinity();
+    }
+    if (choice == ScaleChoice::nearest) return;
+    for (int offset = -kCodesBelow; offset <= kCodesAbove; ++offset) try_codes(tile, offset, tensor_scale);
+}
+
+// Codes by dividing by the rounded scale: a product with the reciprocal would differ from ModelOpt on some
+// ties. Returns the squared error of the first n_groups.
+double encode_tile(const Tile& tile, int n_groups, float tensor_scale, std::uint8_t* codes) {
+    float scale[kLanes], error[kLanes];
+    for (int g = 0; g < kLanes; ++g) {
+        scale[g] = e4m3_to_f32(static_cast<std::uint8_t>(tile.best[g])) * tensor_scale;
+        error[g] = 0;
+    }
+    std::uint8_t q[kGroup][kLanes];
+    for (int j = 0; j < kGroup; ++j)
+        for (int g = 0; g < kLanes; ++g) {
+            const float scaled = tile.x[j][g] / scale[g];
+            const float a = __builtin_fabsf(scaled);
+            const float d = (a - e2m1_nearest(a)) * scale[g];
+            error[g] += d * d;
+            q[j][g] = e2m1_from_f32(scaled);
+        }
+    double squared_error = 0;
+    for (int g = 0; g < n_groups; ++g) {
+        for (int b = 0; b < kGroup / 2; ++b)
+            codes[g * (kGroup / 2) + b] = static_cast<std::uint8_t>(q[2 * b][g] | q[2 * b + 1][g] << 4);
+        squared_error += static_cast<double>(error[g]);
+    }
+    return squared_error;
 }
 
 bool fits(std::int64_t n_rows, std::int64_t n_cols, std::size_t code_bytes, std::size_t scale_bytes) {
@@ -133,14 +148,13 @@ double nvfp4_encode_rows(const float* weights, std::int64_t n_rows, std::int64_t
     HEARTH_CHECK(n_cols % kNvfp4Group == 0, "rows hold whole groups");
     double squared_error = 0;
     const std::int64_t n_groups = n_rows * (n_cols / kNvfp4Group);
-    for (std::int64_t g = 0; g < n_groups; ++g) {
-        const float* x = weights + g * kNvfp4Group;
-        const float amax = group_amax(x);
-        const std::uint8_t scale = choice == ScaleChoice::nearest ? nearest_scale(amax, tensor_scale)
-                                                                  : best_scale(x, amax, tensor_scale);
-        scales[g] = scale;
-        squared_error +=
-            static_cast<double>(encode_group(x, e4m3_to_f32(scale) * tensor_scale, codes + g * 8));
+    Tile tile;
+    for (std::int64_t first = 0; first < n_groups; first += kLanes) {
+        const int n = static_cast<int>(std::min<std::int64_t>(kLanes, n_groups - first));
+        load(tile, weights + first * kNvfp4Group, n);
+        choose_scales(tile, tensor_scale, choice);
+        for (int g = 0; g < n; ++g) scales[first + g] = static_cast<std::uint8_t>(tile.best[g]);
+        squared_error += encode_tile(tile, n, tensor_scale, codes + first * (kNvfp4Group / 2));
     }
     return squared_error;
 }

@@ -20,11 +20,14 @@ HEARTH_FN float e2m1_to_f32(uint8_t code) {
 
 // The nearest value's magnitude for a >= 0, ties to the even code, everything above 6 becomes 6. The spacing
 // is half of the power of two below a (at least half of 1): adding 1.5 * 2^23 spacings and taking them away
-// rounds.
+// rounds. Bounds are taken on the bits, which order as magnitudes do: compilers make vectors of that, of
+// branches on floats they do not.
 HEARTH_FN float e2m1_nearest(float a) {
-    const float clipped = a < 6.0f ? a : 6.0f;
-    const float power = float_of(bits_of(clipped) & 0x7F800000u);
-    const float magic = (power > 1.0f ? power : 1.0f) * 0x1.8p22f;
+    const int32_t bits = static_cast<int32_t>(bits_of(a)), six = 0x40C00000, one = 0x3F800000;
+    const int32_t clipped_bits = bits < six ? bits : six, power_bits = clipped_bits & 0x7F800000;
+    const float clipped = float_of(static_cast<uint32_t>(clipped_bits));
+    const float power = float_of(static_cast<uint32_t>(power_bits > one ? power_bits : one));
+    const float magic = power * 0x1.8p22f;
     return (clipped + magic) - magic;
 }
 
