@@ -96,7 +96,7 @@ def check_gguf(path, source, values):
     fields = {key: field.contents() for key, field in reader.fields.items()}
     arch = fields["general.architecture"]
     for key in (f"{arch}.block_count", f"{arch}.attention.head_count", "tokenizer.ggml.tokens", "tokenizer.ggml.merges",
-                "tokenizer.ggml.token_type", "tokenizer.ggml.pre", "tokenizer.chat_template", "general.file_type"):
+                "tokenizer.ggml.token_type", "tokenizer.ggml.pre", "general.file_type"):
         expect(key in fields, f"{path}: no key {key}")
     tensors = {t.name: t for t in reader.tensors}
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[arch.upper()], fields[f"{arch}.block_count"])

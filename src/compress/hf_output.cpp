@@ -125,7 +125,9 @@ Status write_shard(const fs::path& path, std::vector<const Decision*> decisions,
 boost::json::array excluded_modules(const Work& work) {
     std::set<std::string> modules = {"lm_head"};
     for (const Decision& decision : work.decisions())
-        if (!decision.kept_because.empty() && decision.tensor->shape.rank() >= 2)
+        if (decision.kept_because.empty())
+            modules.erase(module_of(decision.tensor->name));  // a source may have an NVFP4 head
+        else if (decision.tensor->shape.rank() >= 2)
             modules.insert(module_of(decision.tensor->name));
     boost::json::array out;
     for (const std::string& module : modules) out.emplace_back(module);

@@ -114,7 +114,20 @@ Status Source::read_safetensors() {
         tensors_.push_back({entry->name, entry->name, entry->dtype, entry->shape, view, std::nullopt, 1,
                             view.bytes.size(), entry->file});
     }
-    return {};
+    return refuse_other_quantization();
+}
+
+// A config that speaks of quantization while no tensor is NVFP4 means weights of a kind unknown here (GPTQ,
+// AWQ, bitsandbytes): to copy them under a new config would make a model that nobody can read.
+Status Source::refuse_other_quantization() const {
+    const JsonCursor config(config_, (path_ / "config.json").string());
+    const auto quantization = config.find("quantization_config");
+    const bool nvfp4 = std::any_of(tensors_.begin(), tensors_.end(),
+                                   [](const SourceTensor& tensor) { return tensor.dtype == DType::nvfp4; });
+    if (!quantization || nvfp4) return {};
+    HEARTH_TRY(const std::string method, quantization->string_or("quant_method", "no method"));
+    return fail(Fault::unsupported, "{}: expected unquantized or NVFP4 weights, saw {}",
+                quantization->where(), method);
 }
 
 Status Source::read_gguf() {

@@ -42,6 +42,7 @@ class Source {
   private:
     Status read_safetensors();
     Status read_gguf();
+    [[nodiscard]] Status refuse_other_quantization() const;
     Status add_nvfp4(const formats::SafetensorsEntry& codes, std::string_view module, bool reciprocal);
     fs::path path_;
     std::optional<formats::Safetensors> safetensors_;

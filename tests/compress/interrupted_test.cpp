@@ -65,7 +65,7 @@ TEST(Interrupted, RefusalsLeaveNothing) {
     EXPECT_EQ(files_in(folder.path()), 1u);
 }
 
-TEST(Interrupted, WeightsThatAreNoNumbersAreNamed) {
+TEST(Interrupted, WeightsThatCannotBeReadAreNamed) {
     const TempFolder folder;
     std::vector<float> weights(64, 1.0f);
     weights[17] = std::numeric_limits<float>::infinity();
@@ -80,6 +80,13 @@ TEST(Interrupted, WeightsThatAreNoNumbersAreNamed) {
     ASSERT_FALSE(report.has_value());
     EXPECT_EQ(report.error().fault, Fault::corrupt);
     EXPECT_NE(report.error().message.find("x.weight"), std::string::npos);
+    // Nor is a model that others quantized in their own way.
+    ASSERT_OK(write_whole(folder.path() / "source/config.json",
+                          R"({"quantization_config":{"quant_method":"gptq"}})"));
+    const auto gptq = quantize(request(folder.path() / "source", folder.path() / "out"));
+    ASSERT_FALSE(gptq.has_value());
+    EXPECT_EQ(gptq.error().fault, Fault::unsupported);
+    EXPECT_NE(gptq.error().message.find("gptq"), std::string::npos);
     EXPECT_EQ(files_in(folder.path()), 1u);
 }
 
