@@ -1,0 +1,102 @@
+// plan/cost.h - what tokens cost on own hardware, against an API's price: sums whose every term is an input.
+// First version: one machine, straight-line capital, no interest. docs/cost.md works each formula by hand.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "base/result.h"
+
+namespace hearth::plan {
+
+inline constexpr double kHoursPerMonth = 8760.0 / 12;  // 730: a common year in twelve equal months
+
+// Money is in `currency`, token prices per million tokens. Every number without a value here must be given.
+struct CostInputs {
+    std::string currency;  // three capital letters; no price is meant without one
+
+    struct {
+        std::optional<double> price;   // bought for, once
+        std::optional<double> months;  // used for
+        double resale = 0;             // sold for at the end
+        double fixed_per_month = 0;    // rent, repairs, people: whatever runs on its own
+    } hardware;
+    struct {
+        std::optional<double> load_watts;  // at the wall while it computes
+        double idle_watts = 0;             // at the wall while it waits; 0: it is switched off then
+        std::optional<double> price_per_kwh;
+    } power;
+    struct {
+        std::optional<double> prefill_tokens_per_second;  // of all sequences together
+        std::optional<double> decode_tokens_per_second;   // of all sequences together
+        std::string source = "given";                     // "given" or where they were measured
+    } speed;
+    struct {
+        std::optional<double> utilisation;              // share of the hours that it computes, 0..1, or
+        std::optional<double> output_tokens_per_month;  // the volume, from which utilisation follows
+        std::optional<double> input_per_output;         // input tokens for each output token
+    } use;
+    struct {
+        std::string name = "API";
+        std::optional<double> input_per_million, output_per_million;
+    } api;
+};
+
+// Electricity appears once: as idle hours and busy hours of one month. Nothing else holds any.
+struct CostReport {
+    CostInputs inputs;
+    double utilisation = 0;
+    double busy_hours_per_million = 0;  // to make 1M output tokens and read the input that goes with them
+    double capacity_per_month = 0;      // output tokens at utilisation 1
+    double output_per_month = 0, input_per_month = 0;  // tokens
+    // Per month:
+    double capital = 0;                 // (price - resale) / months
+    double energy_kwh = 0, energy = 0;  // at this utilisation
+    double fixed = 0, total = 0;
+    double api_bill = 0, saving = 0;  // api_bill - total
+    // Per million output tokens together with their input, absent when nothing is made:
+    std::optional<double> per_million_output, per_million_output_energy;
+    double api_per_million_output = 0;
+    // Per million tokens of either kind:
+    std::optional<double> per_million, per_million_energy;
+    double api_per_million = 0;
+    // Output tokens a month at which own hardware and API cost the same. Absent: never, since a token costs
+    // more in energy alone than from the API. It may lie beyond the capacity: see reachable.
+    std::optional<double> break_even_output;
+    bool break_even_reachable = false;
+    // Months until the API bills avoided, less energy and fixed costs, have paid the price; no resale, no
+    // interest. Absent: never.
+    std::optional<double> payback_months;
+    bool payback_within_life = false;
+};
+
+// Checks every input. Errors: usage, naming the field, what it may be and what was seen.
+Result<CostReport> cost(const CostInputs& inputs);
+
+// Reads a TOML file over `inputs`, keeping what the file does not name. An unknown key or a value of the
+// wrong type is an error with its line.
+Status read_cost_file(const std::filesystem::path& path, CostInputs& inputs);
+// Takes prefill_tokens_per_second and decode_tokens_per_second from a JSON file as `hearth bench --json`
+// writes.
+Status read_measured_speed(const std::filesystem::path& path, CostInputs& inputs);
+
+// One settable number: its name as in the file ("power.load_watts"), its limits, and where it lives. The file
+// reader, the command's flags and the checks all walk this table.
+struct CostField {
+    std::string_view name, flag, help;
+    double min = 0, max = 0;
+    bool min_open = false;  // the minimum itself is excluded
+    std::optional<double>& (*of)(CostInputs&) = nullptr;
+    double& (*of_plain)(CostInputs&) = nullptr;  // for those with a default
+};
+const std::vector<CostField>& cost_fields();
+
+std::string cost_text(const CostReport& report);
+Json cost_json(const CostReport& report);
+std::string cost_line(const CostReport& report);  // one sentence
+
+}  // namespace hearth::plan
