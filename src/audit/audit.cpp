@@ -145,6 +145,7 @@ class Audit {
         const Machine machine = read_machine();
         report_.what = variant_ != nullptr ? "audit" : "eval";
         report_.command = options_.command;
+        report_.version = options_.version;
         report_.started = utc_now();
         report_.machine = fmt::format("{}, {} of {} cores",
                                       machine.cpu_name.empty() ? "unknown processor" : machine.cpu_name,

@@ -21,7 +21,7 @@ struct AuditOptions {
     std::int64_t limit = 0;  // items a task and documents; 0: all
     std::uint64_t seed = kSeedDefault;
     double margin = 0.03;
-    std::string command;
+    std::string command, version;  // for the report
 };
 
 // Called as the work goes on: the stage ("arith", "text"), how much of what is done.

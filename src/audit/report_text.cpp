@@ -112,10 +112,14 @@ std::string number_text(double value, int significant) {
                        std::max(0, significant - 1 - static_cast<int>(std::floor(std::log10(size)))));
 }
 std::string count_text(std::int64_t value) {
-    std::string digits = fmt::format("{}", value < 0 ? -value : value);
-    for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3)
-        digits.insert(static_cast<std::size_t>(at), ",");
-    return value < 0 ? "-" + digits : digits;
+    const std::string digits = fmt::format("{}", value);
+    std::string out;
+    for (std::size_t i = 0; i < digits.size(); ++i) {
+        const std::size_t left = digits.size() - i;
+        if (i > 0 && left % 3 == 0 && digits[i - 1] != '-') out += ',';
+        out += digits[i];
+    }
+    return out;
 }
 
 bool any_worse(const Report& report) {
@@ -140,7 +144,8 @@ std::string summary_sentence(const Report& r) {
     int counts[4] = {};
     for (const TaskRow& t : r.tasks) {
         const auto v = static_cast<std::size_t>(t.verdict);
-        names[v] += (counts[v]++ > 0 ? ", " : "") + t.name;
+        if (counts[v]++ > 0) names[v] += ", ";
+        names[v] += t.name;
     }
     const auto worse = static_cast<std::size_t>(Verdict::worse),
                better = static_cast<std::size_t>(Verdict::better),

@@ -27,8 +27,11 @@ struct Command {
 };
 
 // One file per command defines one of these; main.cpp lists them all.
+extern const Command kAudit;
 extern const Command kBench;
+extern const Command kCost;
 extern const Command kDoctor;
+extern const Command kEval;
 extern const Command kInspect;
 extern const Command kLogits;
 extern const Command kPlan;

@@ -15,6 +15,9 @@ const Command* const kCommands[] = {
     // clang-format off
     &kPlan,
     &kQuantize,
+    &kAudit,
+    &kEval,
+    &kCost,
     &kBench,
     &kInspect,
     &kLogits,
