@@ -5,7 +5,7 @@
 
 For the folder: compressed-tensors' own ModelOpt converter and decompressor, tensor for tensor, against the codes
 decoded by hand with torch; every code must be the nearest to the source's weight; fused groups share one scale. For
-GGUF files: the keys that loaders need, and the values that gguf.dequantize gives, times `.scale`, against the folder's
+GGUF files: the keys that loaders need, the vocabulary against tokenizers, and the values that gguf.dequantize gives, times `.scale`, against the folder's
 (NVFP4: equal; others: within half a step of the source).
 """
 import argparse
@@ -23,6 +23,7 @@ from compressed_tensors.compressors.nvfp4.base import NVFP4PackedCompressor
 from compressed_tensors.entrypoints.convert.converters.modelopt_nvfp4 import ModelOptNvfp4Converter
 from compressed_tensors.quantization.quant_scheme import preset_name_to_scheme
 from safetensors.torch import load_file
+from tokenizers import Tokenizer
 
 LUT = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6])
 FUSED = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
@@ -91,13 +92,33 @@ def check_folder(folder, source):
     return values, (errors / sums) ** 0.5
 
 
-def check_gguf(path, source, values):
+def check_vocabulary(path, fields, folder):
+    """Every token, its type and the merges against what the tokenizers package reads from tokenizer.json."""
+    theirs = Tokenizer.from_file(str(Path(folder) / "tokenizer.json"))
+    tokens, types = fields["tokenizer.ggml.tokens"], fields["tokenizer.ggml.token_type"]
+    for text, token in theirs.get_vocab(with_added_tokens=True).items():
+        expect(tokens[token] == text, f"{path}: token {token} is {tokens[token]!r}, not {text!r}")
+    added = theirs.get_added_tokens_decoder()
+    for token, kind in enumerate(types):
+        unused = theirs.id_to_token(token) is None
+        want = (3 if added[token].special else 4) if token in added else 5 if unused else 1
+        expect(kind == want, f"{path}: token {token} has type {kind}, not {want}")
+    merges = json.loads((Path(folder) / "tokenizer.json").read_text())["model"]["merges"]
+    merges = [m if isinstance(m, str) else " ".join(m) for m in merges]
+    expect(fields["tokenizer.ggml.merges"] == merges, f"{path}: other merges")
+    template = Path(folder) / "chat_template.jinja"
+    if template.exists():
+        expect(fields.get("tokenizer.chat_template") == template.read_text(), f"{path}: another chat template")
+
+
+def check_gguf(path, source, values, folder):
     reader = gguf.GGUFReader(path)
     fields = {key: field.contents() for key, field in reader.fields.items()}
     arch = fields["general.architecture"]
     for key in (f"{arch}.block_count", f"{arch}.attention.head_count", "tokenizer.ggml.tokens", "tokenizer.ggml.merges",
                 "tokenizer.ggml.token_type", "tokenizer.ggml.pre", "general.file_type"):
         expect(key in fields, f"{path}: no key {key}")
+    check_vocabulary(path, fields, folder)
     tensors = {t.name: t for t in reader.tensors}
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[arch.upper()], fields[f"{arch}.block_count"])
     heads = {"q_proj": fields[f"{arch}.attention.head_count"], "k_proj": fields[f"{arch}.attention.head_count_kv"]}
@@ -148,7 +169,7 @@ def main():
         record["hf_norms"] = {module: float(value.double().norm()) for module, value in values.items()}
         record["hf_errors"] = {m: float((v.double() - originals[m]).norm() / originals[m].norm()) for m, v in values.items()}
     for path in arguments.gguf:
-        record[Path(path).name] = check_gguf(path, source, values)
+        record[Path(path).name] = check_gguf(path, source, values, arguments.source)
     record["problems"] = problems
     print(json.dumps({k: v for k, v in record.items() if k not in ("hf_norms", "hf_errors")}, indent=1))
     if arguments.record:

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/rng.h"
 #include "formats/gguf.h"
 #include "formats/hostile.h"
 #include "formats/safetensors.h"
@@ -111,7 +112,8 @@ TEST(Quantize, FolderDecodesToWhatOutsidePackagesRead) {
 }
 
 TEST(Quantize, OutsidePackagesAgree) {
-    if (std::system("python3 -c 'import gguf, compressed_tensors, safetensors, torch' 2>/dev/null") != 0)
+    if (std::system(
+            "python3 -c 'import gguf, compressed_tensors, safetensors, tokenizers, torch' 2>/dev/null") != 0)
         GTEST_SKIP() << "needs python3 with tools/requirements.txt; the recorded check above stands in";
     const TempFolder folder;
     ASSERT_OK(quantized(ember(), folder.path() / "nv"));
@@ -261,6 +263,45 @@ TEST(Quantize, LlamaRowsAndRopeFactorsAreTheConverters) {
     for (const char* key :
          {"llama.block_count", "llama.attention.head_count", "llama.attention.head_count_kv"})
         EXPECT_EQ(ours->integer(key, 0, 99).value(), theirs->integer(key, 0, 99).value()) << key;
+}
+
+// NVFP4 rows of q and k move whole: codes and scales of GGUF row r are those of the folder's row.
+TEST(Quantize, LlamaNvfp4RowsMoveWithTheirScales) {
+    const TempFolder folder;
+    constexpr std::int64_t kRows = 64, kCols = 128, kHeadDim = 16;
+    std::vector<float> weights(kRows * kCols);
+    Philox random(11);
+    for (float& w : weights) w = static_cast<float>(random.normal());
+    const std::string name = "model.layers.0.self_attn.q_proj.weight";
+    const auto raw = std::as_bytes(std::span(weights));
+    write_model(folder.path() / "llama", {{name, DType::f32, {kRows, kCols}}}, {copied(raw)});
+    ASSERT_OK(write_whole(folder.path() / "llama/config.json",
+                          R"({"model_type":"llama","hidden_size":128,"num_attention_heads":4,"head_dim":16,)"
+                          R"("num_hidden_layers":1,"intermediate_size":64,"max_position_embeddings":64,)"
+                          R"("vocab_size":2048})"));
+    ASSERT_OK(quantized(folder.path() / "llama", folder.path() / "hf"));
+    ASSERT_OK(quantized(folder.path() / "llama", folder.path() / "direct.gguf"));
+    ASSERT_OK(quantized(folder.path() / "hf", folder.path() / "repacked.gguf"));
+    const auto hf = Safetensors::open(folder.path() / "hf");
+    const auto codes = values<std::uint8_t>(view(*hf, name)),
+               scales = values<std::uint8_t>(view(*hf, name + "_scale"));
+    for (const char* file : {"direct.gguf", "repacked.gguf"}) {
+        const auto gguf = Gguf::open(folder.path() / file);
+        ASSERT_OK(gguf);
+        std::vector<std::uint8_t> moved_codes(codes.size()), moved_scales(scales.size());
+        ASSERT_OK(quant::nvfp4_from_gguf(view(*gguf, "blk.0.attn_q.weight").bytes, kRows, kCols, moved_codes,
+                                         moved_scales));
+        const auto same_row = [](const auto& a, std::int64_t row_a, const auto& b, std::int64_t row_b) {
+            const auto width = static_cast<std::ptrdiff_t>(a.size() / kRows);
+            return std::equal(a.begin() + row_a * width, a.begin() + (row_a + 1) * width,
+                              b.begin() + row_b * width);
+        };
+        for (std::int64_t r = 0; r < kRows; ++r) {
+            const std::int64_t from = models::hf_row_of_permuted(r, kHeadDim);
+            EXPECT_TRUE(same_row(moved_codes, r, codes, from)) << r;
+            EXPECT_TRUE(same_row(moved_scales, r, scales, from)) << r;
+        }
+    }
 }
 
 TEST(Quantize, ShardsKeepTheirNamesAndShareScales) {
