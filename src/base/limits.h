@@ -1,6 +1,7 @@
 // base/limits.h - every bound on input from outside, in one place. Each has a test on both sides.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -32,6 +33,18 @@ inline constexpr std::uint64_t kTemplateStepsMax = 50'000'000;
 inline constexpr std::uint64_t kTemplateOutputBytesMax = 64u << 20;
 inline constexpr int kTemplateDepthMax = 200;
 
+// HTTP connections. A stream's backlog is what a slow reader may leave unread before it is cut off.
+inline constexpr std::size_t kHttpHeadersMax = 100;
+inline constexpr std::size_t kHttpConnectionsMax = 1'024;
+inline constexpr std::size_t kHttpBacklogBytesMax = 4u << 20;
+inline constexpr std::chrono::seconds kHttpHeaderTime{10};   // for a whole head, from its first byte
+inline constexpr std::chrono::seconds kHttpBodyGapTime{60};  // between bytes of a body
+inline constexpr std::chrono::seconds kHttpBodyTime{600};    // for a whole body
+inline constexpr std::chrono::seconds kHttpIdleTime{75};     // between requests of one connection
+inline constexpr std::chrono::seconds kHttpWriteTime{60};    // for the client to take what was written
+inline constexpr std::chrono::seconds kHttpPingTime{15};     // silence in a stream before a comment is sent
+inline constexpr std::chrono::seconds kHttpDrainTime{20};    // for running answers when the server stops
+
 // HTTP requests.
 inline constexpr std::size_t kHttpHeaderBytesMax = 16u << 10;
 inline constexpr std::size_t kHttpBodyBytesMax = 32u << 20;
@@ -41,5 +54,7 @@ inline constexpr std::size_t kStopStringsMax = 64;
 inline constexpr std::size_t kStopStringBytesMax = 1'024;
 inline constexpr std::size_t kLogitBiasMax = 1'000;
 inline constexpr int kTopLogprobsMax = 20;
+inline constexpr int kChoicesMax = 16;                  // `n`
+inline constexpr std::size_t kRequestQueueMax = 64;     // answers waiting for a place in the batch
 
 }  // namespace hearth

@@ -1,0 +1,277 @@
+// server/openai/chat.cpp - a chat answer: n choices of one prompt, gathered or streamed as they come.
+#include "server/openai/chat.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <ctime>
+#include <random>
+
+#include "base/check.h"
+#include "server/openai/chat_request.h"
+#include "server/sse.h"
+
+namespace hearth::server::openai {
+namespace {
+
+constexpr double kLogprobMin = -9999;  // what the OpenAI API writes for minus infinity
+
+std::uint64_t random_bits() {
+    thread_local std::random_device device;
+    return std::uint64_t{device()} << 32 | device();
+}
+
+// Runs on the engine thread once its requests are accepted, so that nothing here needs a lock.
+class ChatAnswer : public std::enable_shared_from_this<ChatAnswer> {
+  public:
+    ChatAnswer(std::shared_ptr<Exchange> exchange, const ServedModel& model, ChatRequest request)
+        : exchange_(std::move(exchange)),
+          model_(model),
+          request_(std::move(request)),
+          choices_(static_cast<std::size_t>(request_.n)),
+          unfinished_(request_.n) {
+        id_ = fmt::format("chatcmpl-{:016x}{:08x}", random_bits(), random_bits() & 0xFFFFFFFF);
+        created_ = static_cast<std::int64_t>(std::time(nullptr));
+    }
+
+    std::vector<EngineThread::Job> jobs(std::vector<int> prompt);
+    void begin();
+
+  private:
+    struct Choice {
+        std::string text;
+        boost::json::array logprobs;
+        engine::Completion completion;
+    };
+
+    bool on_token(std::size_t index, const engine::TokenOut& token);
+    void on_done(std::size_t index, Result<engine::Completion> done);
+    void finish();
+    Json head(std::string_view object) const;
+    Json logprob_entry(const engine::TokenLogprob& logprob) const;
+    void send_chunk(std::size_t index, boost::json::object delta, Json logprobs, Json reason);
+    Json usage() const;
+    Json timings() const;
+    HttpReply reply_head() const;
+
+    std::shared_ptr<Exchange> exchange_;
+    const ServedModel& model_;
+    ChatRequest request_;
+    std::vector<Choice> choices_;
+    int unfinished_;
+    std::optional<Error> failure_;
+    std::string id_;
+    std::int64_t created_ = 0;
+};
+
+std::string_view reason_name(engine::StopReason reason) {
+    return reason == engine::StopReason::length ? "length" : "stop";
+}
+
+std::vector<EngineThread::Job> ChatAnswer::jobs(std::vector<int> prompt) {
+    const int room = model_.context_max - static_cast<int>(prompt.size());
+    const std::uint64_t seed = request_.has_seed ? request_.sampling.seed : random_bits();
+    std::vector<EngineThread::Job> jobs;
+    for (std::size_t i = 0; i < choices_.size(); ++i) {
+        engine::Request one;
+        one.prompt = prompt;
+        one.sampling = request_.sampling;
+        one.sampling.seed = seed + i;
+        one.new_tokens_max = std::min(request_.new_tokens_max.value_or(room), room);
+        one.stop_strings = request_.stop;
+        one.ignore_eos = request_.ignore_eos;
+        one.want_logprobs = request_.logprobs;
+        one.top_logprobs = request_.top_logprobs;
+        one.on_token = [self = shared_from_this(), i](const engine::TokenOut& token) {
+            return self->on_token(i, token);
+        };
+        jobs.push_back({std::move(one), [self = shared_from_this(), i](Result<engine::Completion> done) {
+                            self->on_done(i, std::move(done));
+                        }});
+    }
+    return jobs;
+}
+
+HttpReply ChatAnswer::reply_head() const {
+    HttpReply head;
+    std::string names;
+    for (const std::string& name : request_.ignored) {
+        const bool plain = name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+                               return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+                           });
+        if (plain && names.size() < 512) names += (names.empty() ? "" : ", ") + name;
+    }
+    if (!names.empty()) head.headers.push_back({"x-hearth-ignored", names});
+    return head;
+}
+
+void ChatAnswer::begin() {
+    if (!request_.stream) return;
+    HttpReply reply = reply_head();
+    reply.content_type = "text/event-stream; charset=utf-8";
+    reply.headers.push_back({"cache-control", "no-store"});
+    exchange_->begin(std::move(reply), std::string(kSsePing));
+    for (std::size_t i = 0; i < choices_.size(); ++i)
+        send_chunk(i, {{"role", "assistant"}, {"content", ""}}, nullptr, nullptr);
+}
+
+bool ChatAnswer::on_token(std::size_t index, const engine::TokenOut& token) {
+    Choice& choice = choices_[index];
+    std::string_view text = token.text;
+    // A control token that does not end the answer is not part of its text.
+    if (token.id >= 0 && model_.prompter->is_control(token.id)) {
+        const std::string& spelling = model_.prompter->tokenizer().piece_bytes(token.id);
+        if (text.ends_with(spelling)) text.remove_suffix(spelling.size());
+    }
+    Json logprobs = nullptr;
+    if (token.logprob != nullptr) {
+        Json entry = logprob_entry(*token.logprob);
+        if (request_.stream)
+            logprobs = {{"content", boost::json::array{std::move(entry)}}, {"refusal", nullptr}};
+        else
+            choice.logprobs.push_back(std::move(entry));
+    }
+    if (request_.stream && (!text.empty() || !logprobs.is_null()))
+        send_chunk(index, {{"content", text}}, std::move(logprobs), nullptr);
+    if (!request_.stream) choice.text += text;
+    return !exchange_->gone();
+}
+
+void ChatAnswer::on_done(std::size_t index, Result<engine::Completion> done) {
+    if (!done) {
+        failure_ = done.error();
+    } else if (done->reason == engine::StopReason::cancelled) {
+        failure_ = Error{Fault::cancelled, "the answer was cancelled before its end"};
+    } else {
+        choices_[index].completion = std::move(*done);
+        if (request_.stream)
+            send_chunk(index, {}, nullptr,
+                       boost::json::string(reason_name(choices_[index].completion.reason)));
+    }
+    if (--unfinished_ == 0) finish();
+}
+
+void ChatAnswer::finish() {
+    if (failure_ && !request_.stream) return exchange_->reply(error_reply({*failure_}));
+    if (failure_) {
+        exchange_->write(sse_event(to_json(error_json({*failure_}))));
+        return exchange_->end();
+    }
+    if (request_.stream) {
+        if (request_.include_usage) {
+            Json chunk = head("chat.completion.chunk");
+            chunk.get_object()["choices"] = boost::json::array();
+            chunk.get_object()["usage"] = usage();
+            chunk.get_object()["timings"] = timings();
+            exchange_->write(sse_event(to_json(chunk)));
+        }
+        exchange_->write(std::string(kSseDone));
+        return exchange_->end();
+    }
+    boost::json::array choices;
+    for (std::size_t i = 0; i < choices_.size(); ++i) {
+        Choice& choice = choices_[i];
+        Json logprobs = nullptr;
+        if (request_.logprobs) logprobs = {{"content", std::move(choice.logprobs)}, {"refusal", nullptr}};
+        choices.push_back(
+            {{"index", i},
+             {"message", {{"role", "assistant"}, {"content", choice.text}, {"refusal", nullptr}}},
+             {"logprobs", std::move(logprobs)},
+             {"finish_reason", reason_name(choice.completion.reason)}});
+    }
+    Json answer = head("chat.completion");
+    answer.get_object()["choices"] = std::move(choices);
+    answer.get_object()["usage"] = usage();
+    answer.get_object()["timings"] = timings();
+    HttpReply reply = reply_head();
+    reply.body = to_json(answer) + "\n";
+    exchange_->reply(std::move(reply));
+}
+
+Json ChatAnswer::head(std::string_view object) const {
+    return {{"id", id_},
+            {"object", object},
+            {"created", created_},
+            {"model", model_.id},
+            {"system_fingerprint", model_.fingerprint}};
+}
+
+Json ChatAnswer::logprob_entry(const engine::TokenLogprob& logprob) const {
+    const text::Tokenizer& tokenizer = model_.prompter->tokenizer();
+    const auto entry = [&](int id, float value) {
+        boost::json::array bytes;
+        for (const char c : tokenizer.piece_bytes(id)) bytes.push_back(static_cast<unsigned char>(c));
+        const int ids[] = {id};
+        return boost::json::object{{"token", tokenizer.decode(ids)},
+                                   {"logprob", std::max(static_cast<double>(value), kLogprobMin)},
+                                   {"bytes", std::move(bytes)}};
+    };
+    boost::json::array top;
+    for (const auto& [id, value] : logprob.top) top.push_back(entry(id, value));
+    boost::json::object whole = entry(logprob.id, logprob.logprob);
+    whole["top_logprobs"] = std::move(top);
+    return whole;
+}
+
+void ChatAnswer::send_chunk(std::size_t index, boost::json::object delta, Json logprobs, Json reason) {
+    Json chunk = head("chat.completion.chunk");
+    boost::json::object choice{{"index", index}, {"delta", std::move(delta)}};
+    choice["logprobs"] = std::move(logprobs);
+    choice["finish_reason"] = std::move(reason);
+    boost::json::array choices;
+    choices.push_back(std::move(choice));
+    chunk.get_object()["choices"] = std::move(choices);
+    if (request_.include_usage) chunk.get_object()["usage"] = nullptr;
+    exchange_->write(sse_event(to_json(chunk)));
+}
+
+Json ChatAnswer::usage() const {
+    const auto prompt = static_cast<std::int64_t>(choices_[0].completion.prompt_tokens);
+    std::int64_t answered = 0;
+    for (const Choice& choice : choices_) answered += static_cast<std::int64_t>(choice.completion.ids.size());
+    return {{"prompt_tokens", prompt}, {"completion_tokens", answered}, {"total_tokens", prompt + answered}};
+}
+
+// Of the first choice; the names are llama-server's, whose clients read them.
+Json ChatAnswer::timings() const {
+    const engine::Completion& c = choices_[0].completion;
+    const auto answered = static_cast<double>(c.ids.size());
+    // Decoding begins with the second token: the first falls out of the prompt.
+    const double decoded = std::max(answered - 1, 0.0);
+    const auto rate = [](double n, double seconds) { return seconds > 0 ? n / seconds : 0.0; };
+    return {{"prompt_n", c.prompt_tokens},
+            {"prompt_ms", c.prefill_seconds * 1000},
+            {"prompt_per_second", rate(c.prompt_tokens, c.prefill_seconds)},
+            {"predicted_n", c.ids.size()},
+            {"predicted_ms", c.decode_seconds * 1000},
+            {"predicted_per_second", rate(decoded, c.decode_seconds)}};
+}
+
+}  // namespace
+
+void answer_chat(const std::shared_ptr<Exchange>& exchange, const ServedModel& model, EngineThread& engine) {
+    auto request = read_chat_request(exchange->request().body, model.vocab);
+    if (!request) return exchange->reply(error_reply(request.error()));
+    if (!request->model.empty() && request->model != model.id)
+        return exchange->reply(error_reply(
+            {{Fault::not_found, fmt::format("model: expected \"{}\", the one served here, saw \"{}\"",
+                                            model.id, request->model.substr(0, 128))},
+             "model",
+             "model_not_found"}));
+    auto prompt = model.prompter->make(request->messages, request->tools, request->template_extra);
+    if (!prompt) return exchange->reply(error_reply({prompt.error(), "messages"}));
+    const auto n_tokens = static_cast<std::int64_t>(prompt->ids.size());
+    if (n_tokens >= model.context_max)
+        return exchange->reply(error_reply(
+            {{Fault::out_of_range, fmt::format("messages: expected a prompt shorter than the context of {} "
+                                               "tokens, saw {} tokens",
+                                               model.context_max, n_tokens)},
+             "messages",
+             "context_length_exceeded"}));
+    if (exchange->gone()) return exchange->reply(refusal_reply(499, "the client left"));
+    const auto answer = std::make_shared<ChatAnswer>(exchange, model, std::move(*request));
+    const auto ticket = engine.submit(answer->jobs(std::move(prompt->ids)), [&] { answer->begin(); });
+    if (!ticket) return exchange->reply(error_reply({ticket.error()}));
+    exchange->on_gone([&engine, ticket = *ticket] { engine.cancel(ticket); });
+}
+
+}  // namespace hearth::server::openai

@@ -1,0 +1,27 @@
+// server/openai/chat.h - POST /v1/chat/completions: from a request to the engine and back, whole or streamed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "server/engine_thread.h"
+#include "server/http.h"
+#include "server/openai/prompt.h"
+
+namespace hearth::server::openai {
+
+// The one model that is served. Everything in it outlives the server.
+struct ServedModel {
+    std::string id;           // what `model` in a request names
+    std::string fingerprint;  // changes when the model's bytes or the program change
+    std::int64_t created = 0;
+    int vocab = 0;
+    int context_max = 0;
+    const Prompter* prompter = nullptr;
+};
+
+// Answers the exchange, now or later on the engine thread. May be called from any thread.
+void answer_chat(const std::shared_ptr<Exchange>& exchange, const ServedModel& model, EngineThread& engine);
+
+}  // namespace hearth::server::openai

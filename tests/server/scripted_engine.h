@@ -1,0 +1,125 @@
+// tests/server/scripted_engine.h - a stepper without a model, and a byte-level tokenizer without merges: each
+// answer is a known function of its prompt, so tests can tell whose tokens they got.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <thread>
+
+#include "server/engine_thread.h"
+#include "text/byte_alphabet.h"
+#include "text/tokenizer.h"
+
+namespace hearth::tests {
+
+// 256 bytes, then control tokens, then an added token that is none.
+inline text::Tokenizer tiny_tokenizer() {
+    text::TokenizerSpec spec;
+    spec.where = "tiny";
+    for (const char32_t letter : text::kLetterOfByte) {
+        std::string spelling;
+        text::append_code_point(spelling, letter);
+        spec.tokens.push_back(spelling);
+    }
+    for (const char* name : {"<|start|>", "<|end|>", "<|eos|>", "<think>"}) {
+        text::TokenizerSpec::Added added;
+        added.id = static_cast<int>(spec.tokens.size());
+        added.content = name;
+        added.special = std::string_view(name) != "<think>";
+        spec.added.push_back(added);
+        spec.tokens.emplace_back(name);
+    }
+    spec.eos = 258;
+    auto made = text::Tokenizer::make(std::move(spec));
+    if (!made) {
+        ADD_FAILURE() << made.error().message;
+        std::abort();
+    }
+    return std::move(*made);
+}
+inline constexpr int kTinyStart = 256, kTinyEnd = 257, kTinyVocab = 260;
+
+// Answers with letters drawn from the prompt's ids: token i is 'a' + (sum of ids + i * i) mod 26.
+inline int scripted_token(const std::vector<int>& prompt, int i) {
+    long sum = 0;
+    for (const int id : prompt) sum += id;
+    return 'a' + static_cast<int>((sum + long{i} * i) % 26);
+}
+
+class ScriptedEngine : public server::Stepper {
+  public:
+    struct Watch {  // read by tests while the engine runs
+        std::atomic<int> running{0}, submitted{0}, cancelled{0}, steps{0};
+        std::atomic<int> step_micros{0}, batch_max{4};
+        std::atomic<bool> fail_next_step{false};
+    };
+    explicit ScriptedEngine(Watch& watch) : watch_(watch) {}
+
+    Result<std::uint64_t> submit(engine::Request request, engine::Engine::Done done) override {
+        ++watch_.submitted;
+        Sequence s{next_++, std::move(request), std::move(done), {}};
+        s.completion.prompt_tokens = static_cast<int>(s.request.prompt.size());
+        all_.push_back(std::move(s));
+        return all_.back().handle;
+    }
+    void cancel(std::uint64_t handle) override {
+        for (auto& s : all_)
+            if (s.handle == handle) s.cancelled = true;
+    }
+    Result<bool> step() override {
+        ++watch_.steps;
+        if (watch_.fail_next_step.exchange(false))
+            return fail(Fault::io, "the step failed as the test wished");
+        if (const int pause = watch_.step_micros; pause > 0 && !all_.empty())
+            std::this_thread::sleep_for(std::chrono::microseconds(pause));
+        int left = watch_.batch_max;
+        for (auto& s : all_)
+            if (left-- > 0 || s.cancelled) advance(s);
+        for (std::size_t i = 0; i < all_.size();) {
+            if (!all_[i].finished) {
+                ++i;
+                continue;
+            }
+            Sequence done = std::move(all_[i]);
+            all_.erase(all_.begin() + static_cast<std::ptrdiff_t>(i));
+            if (done.completion.reason == engine::StopReason::cancelled) ++watch_.cancelled;
+            done.done(std::move(done.completion));
+        }
+        watch_.running = static_cast<int>(all_.size());
+        return !all_.empty();
+    }
+
+  private:
+    struct Sequence {
+        std::uint64_t handle;
+        engine::Request request;
+        engine::Engine::Done done;
+        engine::Completion completion;
+        bool finished = false, cancelled = false;
+    };
+    static void advance(Sequence& s) {
+        auto& c = s.completion;
+        if (s.cancelled) {
+            c.reason = engine::StopReason::cancelled;
+            s.finished = true;
+            return;
+        }
+        const int id = scripted_token(s.request.prompt, static_cast<int>(c.ids.size()));
+        const std::string text(1, static_cast<char>(id));
+        c.ids.push_back(id);
+        engine::TokenLogprob logprob{id, -0.5f, {}};
+        for (int i = 0; i < s.request.top_logprobs; ++i)
+            logprob.top.emplace_back(i, -1.0f - static_cast<float>(i));
+        const bool wanted = s.request.on_token({id, text, s.request.want_logprobs ? &logprob : nullptr});
+        c.reason = engine::StopReason::length;
+        if (!wanted) c.reason = engine::StopReason::cancelled;
+        s.finished = !wanted || static_cast<int>(c.ids.size()) >= s.request.new_tokens_max;
+    }
+    Watch& watch_;
+    std::deque<Sequence> all_;
+    std::uint64_t next_ = 1;
+};
+
+}  // namespace hearth::tests
