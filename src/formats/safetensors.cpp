@@ -97,8 +97,9 @@ Status Safetensors::add_bytes(std::span<const std::byte> bytes, std::string_view
         return fail(Fault::corrupt, "{}: expected 8 bytes of header length, saw {}", where, bytes.size());
     std::memcpy(&header_bytes, bytes.data(), sizeof header_bytes);
     if (header_bytes > kSafetensorsHeaderBytesMax || header_bytes > bytes.size() - 8)
-        return fail(Fault::corrupt, "{}: byte 0: expected a header of at most {} bytes, saw {}", where,
-                    std::min<std::uint64_t>(kSafetensorsHeaderBytesMax, bytes.size() - 8), header_bytes);
+        return fail(Fault::corrupt, "{}: byte 0: expected a safetensors header of at most {} bytes, saw {}",
+                    where, std::min<std::uint64_t>(kSafetensorsHeaderBytesMax, bytes.size() - 8),
+                    header_bytes);
     const std::string_view header = text_of(bytes.subspan(8, static_cast<std::size_t>(header_bytes)));
     const std::string header_where = fmt::format("{}: header", where);
     HEARTH_TRY(const Json json, parse_json(header, header_where, kHeaderDepthMax));
