@@ -6,14 +6,17 @@
 
 namespace hearth::server {
 
+Error key_needed(const std::string& host) {
+    return {Fault::usage,
+            fmt::format("--host {}: other machines could use this server: expected --api-key or "
+                        "--api-key-file with it, saw neither",
+                        host)};
+}
+
 Result<std::unique_ptr<Service>> Service::open(openai::ServedModel model, std::unique_ptr<Stepper> stepper,
                                                ServiceOptions options) {
     HEARTH_TRY(const ListenAddress address, resolve_listen_address(options.http.host));
-    if (!address.loopback && options.api_keys.empty())
-        return fail(Fault::usage,
-                    "--host {}: other machines could use this server: expected --api-key or --api-key-file "
-                    "with it",
-                    options.http.host);
+    if (!address.loopback && options.api_keys.empty()) return fail(key_needed(options.http.host));
     std::unique_ptr<Service> service(new Service(std::move(model)));
     Service* const self = service.get();
     self->auth_.api_keys = std::move(options.api_keys);

@@ -18,6 +18,9 @@ struct ServiceOptions {
     EngineThread::Options engine;
 };
 
+// The error for an address beyond loopback without a key.
+Error key_needed(const std::string& host);
+
 class Service {
   public:
     // Listens when it returns; answers once `run` is called. Errors: usage (an address beyond loopback
