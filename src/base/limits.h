@@ -29,6 +29,7 @@ inline constexpr std::uint32_t kPatternHeapKibMax = 256u << 10;
 inline constexpr std::size_t kJsonDepthMax = 128;
 
 // Templates (Jinja). The heaviest template of the census uses under 1/100 of these.
+inline constexpr std::size_t kTemplateSourceBytesMax = 4u << 20;
 inline constexpr std::uint64_t kTemplateStepsMax = 50'000'000;
 inline constexpr std::uint64_t kTemplateOutputBytesMax = 64u << 20;
 inline constexpr int kTemplateDepthMax = 200;

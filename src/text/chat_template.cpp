@@ -1,0 +1,92 @@
+// text/chat_template.cpp - the boundary of the template engine: JSON in, its exceptions turned into errors.
+#include "text/chat_template.h"
+
+#include <boost/json.hpp>
+#include <new>
+
+#include "text/jinja/error.h"
+#include "text/jinja/interpreter.h"
+#include "text/jinja/parser.h"
+
+namespace hearth::text {
+namespace {
+
+using jinja::Dict;
+using jinja::Value;
+
+Value to_value(const Json& json) {
+    switch (json.kind()) {
+        case boost::json::kind::null:
+            return Value::none();
+        case boost::json::kind::bool_:
+            return Value(json.get_bool());
+        case boost::json::kind::int64:
+            return Value(std::int64_t{json.get_int64()});
+        case boost::json::kind::uint64:
+            jinja::raise("expected integers of at most 64 bits, saw {}", json.get_uint64());
+        case boost::json::kind::double_:
+            return Value(json.get_double());
+        case boost::json::kind::string:
+            return Value(std::string(json.get_string()));
+        case boost::json::kind::array: {
+            jinja::Values items;
+            items.reserve(json.get_array().size());
+            for (const Json& item : json.get_array()) items.push_back(to_value(item));
+            return Value::list(std::move(items));
+        }
+        case boost::json::kind::object: {
+            auto dict = std::make_shared<Dict>();
+            for (const auto& member : json.get_object())
+                dict->set(Value(std::string(member.key())), to_value(member.value()));
+            return Value(std::shared_ptr<const Dict>(std::move(dict)));
+        }
+    }
+    return Value::none();
+}
+
+tl::unexpected<Error> report(const jinja::TemplateError& caught, std::string_view where) {
+    if (caught.line == 0) return fail(caught.error.at(where));
+    return fail(caught.error.at(fmt::format("{}: line {}", where, caught.line)));
+}
+
+}  // namespace
+
+struct ChatTemplate::Parsed {
+    jinja::Body body;
+};
+
+ChatTemplate::ChatTemplate(std::string source, std::string where, std::unique_ptr<const Parsed> parsed)
+    : source_(std::move(source)), where_(std::move(where)), parsed_(std::move(parsed)) {}
+ChatTemplate::ChatTemplate(ChatTemplate&&) noexcept = default;
+ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
+ChatTemplate::~ChatTemplate() = default;
+
+Result<ChatTemplate> ChatTemplate::parse(std::string_view source, std::string_view where) {
+    try {
+        auto parsed = std::make_unique<Parsed>();
+        parsed->body = jinja::parse(source);
+        return ChatTemplate(std::string(source), std::string(where), std::move(parsed));
+    } catch (const jinja::TemplateError& error) {
+        return report(error, where);
+    } catch (const std::bad_alloc&) {
+        return fail(Fault::no_memory, "{}: no memory for the template", where);
+    }
+}
+
+Result<std::string> ChatTemplate::render(const Json& context, std::optional<std::time_t> now) const {
+    if (!context.is_object())
+        return fail(Fault::usage, "{}: expected the conversation to be a JSON object", where_);
+    try {
+        std::unordered_map<std::string, Value> globals;
+        for (const auto& member : context.get_object())
+            globals[std::string(member.key())] = to_value(member.value());
+        jinja::Interpreter interpreter(std::move(globals), now.value_or(std::time(nullptr)));
+        return interpreter.run(parsed_->body);
+    } catch (const jinja::TemplateError& error) {
+        return report(error, where_);
+    } catch (const std::bad_alloc&) {
+        return fail(Fault::no_memory, "{}: no memory to render the conversation", where_);
+    }
+}
+
+}  // namespace hearth::text

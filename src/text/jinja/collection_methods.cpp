@@ -1,0 +1,116 @@
+// text/jinja/collection_methods.cpp - the methods of dict, list and tuple that change nothing, and of
+// numbers.
+#include <algorithm>
+#include <cmath>
+
+#include "text/jinja/error.h"
+#include "text/jinja/objects.h"
+
+namespace hearth::text::jinja {
+namespace {
+
+using Fn = Function::Body;
+
+Value keys(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+    bind(arguments, "keys", {});
+    Values items = iterate(self);
+    interpreter.charge(items.size() * sizeof(Value));
+    return Value::sequence(SequenceKind::keys, std::move(items));
+}
+Value values(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+    bind(arguments, "values", {});
+    Values items;
+    for (const auto& item : self.dict().items) items.push_back(item.second);
+    interpreter.charge(items.size() * sizeof(Value));
+    return Value::sequence(SequenceKind::values, std::move(items));
+}
+Value items(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+    bind(arguments, "items", {});
+    Values pairs;
+    for (const auto& [key, value] : self.dict().items) pairs.push_back(Value::tuple({key, value}));
+    interpreter.charge(pairs.size() * sizeof(Value) * 3);
+    return Value::sequence(SequenceKind::items, std::move(pairs));
+}
+Value get(Interpreter&, const Value& self, const Arguments& arguments) {
+    const Binding b = bind(arguments, "get", {"key", "default"}, 1);
+    const Value* found = self.dict().find(*b[0]);
+    return found != nullptr ? *found : b[1] ? *b[1] : Value::none();
+}
+Value copy(Interpreter&, const Value& self, const Arguments& arguments) {
+    bind(arguments, "copy", {});
+    return self;  // values do not change
+}
+
+Value count(Interpreter&, const Value& self, const Arguments& arguments) {
+    const Binding b = bind(arguments, "count", {"value"}, 1);
+    const Values& all = self.sequence().items;
+    return Value(static_cast<std::int64_t>(
+        std::count_if(all.begin(), all.end(), [&](const Value& item) { return equal(item, *b[0]); })));
+}
+Value index(Interpreter&, const Value& self, const Arguments& arguments) {
+    const Binding b = bind(arguments, "index", {"value", "start", "stop"}, 1);
+    const Values& all = self.sequence().items;
+    const auto size = static_cast<std::int64_t>(all.size());
+    const auto bound = [&](const std::optional<Value>& v, std::int64_t fallback) {
+        if (!v) return fallback;
+        const std::int64_t at = as_integer(*v, "index");
+        return std::clamp<std::int64_t>(at < 0 ? at + size : at, 0, size);
+    };
+    const std::int64_t stop = bound(b[2], size);
+    for (std::int64_t i = bound(b[1], 0); i < stop; ++i)
+        if (equal(all[static_cast<std::size_t>(i)], *b[0])) return Value(i);
+    raise("{} is not in list", repr(*b[0]));
+}
+
+Value is_integer(Interpreter&, const Value& self, const Arguments&) {
+    return Value(std::floor(self.number()) == self.number());
+}
+Value bit_length(Interpreter&, const Value& self, const Arguments&) {
+    const std::int64_t n = self.integer();
+    auto magnitude = n < 0 ? ~static_cast<std::uint64_t>(n) + 1 : static_cast<std::uint64_t>(n);
+    std::int64_t bits = 0;
+    for (; magnitude > 0; magnitude >>= 1) ++bits;
+    return Value(bits);
+}
+
+using Table = std::pair<std::string_view, Fn>;
+constexpr Table kDictMethods[] = {
+    {"keys", keys}, {"values", values}, {"items", items}, {"get", get}, {"copy", copy}};
+constexpr Table kListMethods[] = {{"count", count}, {"index", index}, {"copy", copy}};
+constexpr Table kFloatMethods[] = {{"is_integer", is_integer}};
+constexpr Table kIntegerMethods[] = {{"bit_length", bit_length}};
+
+template <std::size_t kSize>
+Fn find_in(const Table (&table)[kSize], std::string_view name) {
+    for (const auto& [candidate, method] : table)
+        if (candidate == name) return method;
+    return nullptr;
+}
+
+}  // namespace
+
+Fn find_method(const Value& value, std::string_view name) {
+    if (value.is_text()) return find_text_method(name);
+    if (value.is_dict()) return find_in(kDictMethods, name);
+    if (value.is_float()) return find_in(kFloatMethods, name);
+    if (value.is_integer() || value.is_boolean()) return find_in(kIntegerMethods, name);
+    if (!value.is_sequence()) return nullptr;
+    const SequenceKind kind = value.sequence().kind;
+    if (kind == SequenceKind::list) return find_in(kListMethods, name);
+    if (kind == SequenceKind::tuple || kind == SequenceKind::range)
+        return name == "copy" ? nullptr : find_in(kListMethods, name);
+    return nullptr;
+}
+
+bool is_mutating_method(const Value& value, std::string_view name) {
+    static constexpr std::string_view kList[] = {"append", "clear", "pop",    "reverse",
+                                                 "insert", "sort",  "extend", "remove"};
+    static constexpr std::string_view kDict[] = {"clear", "pop", "popitem", "setdefault", "update"};
+    const auto in = [&](const auto& names) {
+        return std::find(std::begin(names), std::end(names), name) != std::end(names);
+    };
+    if (value.is_dict()) return in(kDict);
+    return value.is_sequence() && value.sequence().kind == SequenceKind::list && in(kList);
+}
+
+}  // namespace hearth::text::jinja

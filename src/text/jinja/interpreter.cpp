@@ -1,0 +1,341 @@
+// text/jinja/interpreter.cpp - statements: scopes, loops, macros, output, and the budgets.
+#include "text/jinja/interpreter.h"
+
+#include <algorithm>
+
+#include "base/limits.h"
+#include "text/jinja/error.h"
+#include "text/jinja/filters.h"
+#include "text/jinja/objects.h"
+#include "text/jinja/operators.h"
+
+namespace hearth::text::jinja {
+namespace {
+// Frames of this interpreter nest in each other; beyond this a template recurses without end. Eight megabytes
+// of stack hold several times as many.
+constexpr int kFramesMax = 3000;
+// Namespaces and macros are kept until the end of the render: they cost more than other values.
+constexpr std::uint64_t kStepsPerHolder = 100;
+}  // namespace
+
+const Value* Scope::find(const std::string& name) const {
+    for (const Scope* scope = this; scope != nullptr; scope = scope->parent.get())
+        if (const auto found = scope->values.find(name); found != scope->values.end()) return &found->second;
+    return nullptr;
+}
+
+class Interpreter::Deeper {
+  public:
+    explicit Deeper(Interpreter& interpreter) : interpreter_(interpreter) {
+        if (++interpreter_.depth_ > kFramesMax) {
+            --interpreter_.depth_;
+            raise(Fault::out_of_range, 0, "expected at most {} nested steps, saw more", kFramesMax);
+        }
+    }
+    Deeper(const Deeper&) = delete;
+    Deeper& operator=(const Deeper&) = delete;
+    ~Deeper() { --interpreter_.depth_; }
+
+  private:
+    Interpreter& interpreter_;
+};
+
+Interpreter::Interpreter(std::unordered_map<std::string, Value> globals, std::time_t now)
+    : root_(std::make_shared<Scope>()), now_(now) {
+    auto builtin = std::make_shared<Scope>();
+    builtin->values = builtin_globals();
+    auto given = std::make_shared<Scope>();
+    given->values = std::move(globals);
+    given->parent = builtin;
+    root_->parent = given;
+}
+
+// Values may hold each other in circles and in chains of any length, always by way of a namespace or of a
+// macro's scope. Emptied one by one while all of them are held here, they go without leaks and without deep
+// recursion.
+Interpreter::~Interpreter() {
+    std::vector<ScopePtr> scopes;
+    for (const auto& holder : holders_) {
+        if (auto* const names = dynamic_cast<Namespace*>(holder.get())) names->values.clear();
+        if (auto* const macro = dynamic_cast<Macro*>(holder.get()))
+            for (ScopePtr scope = macro->scope; scope; scope = scope->parent) scopes.push_back(scope);
+    }
+    for (const ScopePtr& scope : scopes) scope->values.clear();
+    root_->values.clear();
+}
+
+void Interpreter::step(std::uint64_t n) {
+    steps_ += n;
+    if (steps_ > kTemplateStepsMax)
+        raise(Fault::out_of_range, 0, "expected the template to end within {} steps, saw more",
+              kTemplateStepsMax);
+}
+
+void Interpreter::check_size(std::uint64_t bytes) const {
+    if (bytes > kTemplateOutputBytesMax)
+        raise(Fault::out_of_range, 0, "expected at most {} bytes of text or list, saw more",
+              kTemplateOutputBytesMax);
+}
+
+std::string Interpreter::run(const Body& body) {
+    std::string out;
+    out_ = &out;
+    execute(body, root_);
+    return out;
+}
+
+void Interpreter::write(std::string_view text) {
+    charge(text.size());
+    check_size(out_->size() + text.size());
+    out_->append(text);
+}
+
+void Interpreter::write(const Value& value) {
+    if (value.is_text() && (!autoescape_ || value.is_markup()))
+        write(std::string_view(value.text()));
+    else
+        write(std::string_view(escaped_text(value, autoescape_)));
+}
+
+ScopePtr Interpreter::inner(const ScopePtr& scope) {
+    auto made = std::make_shared<Scope>();
+    made->parent = scope;
+    return made;
+}
+
+std::string Interpreter::capture(const Body& body, const ScopePtr& scope) {
+    std::string out;
+    std::string* const outer = std::exchange(out_, &out);
+    try {
+        execute(body, scope);
+    } catch (...) {
+        out_ = outer;
+        throw;
+    }
+    out_ = outer;
+    return out;
+}
+
+Interpreter::Flow Interpreter::execute(const Body& body, const ScopePtr& scope) {
+    for (const Statement& statement : body) {
+        step();
+        try {
+            if (const Flow flow = execute(statement, scope); flow != Flow::next) return flow;
+        } catch (TemplateError& error) {
+            if (error.line == 0) error.line = statement.line;
+            throw;
+        }
+    }
+    return Flow::next;
+}
+
+Interpreter::Flow Interpreter::execute(const Statement& s, const ScopePtr& scope) {
+    const Deeper deeper(*this);
+    switch (s.kind) {
+        case StatementKind::data:
+            write(s.text);
+            return Flow::next;
+        case StatementKind::output:
+            for (const ExpressionPtr& e : s.expressions) write(evaluate(*e, scope));
+            return Flow::next;
+        case StatementKind::if_:
+            return execute_if(s, scope);
+        case StatementKind::for_:
+            loop(s, scope, evaluate(*s.expressions[0], scope), 0);
+            return Flow::next;
+        case StatementKind::set:
+            assign(*s.targets[0], evaluate(*s.expressions[0], scope), scope);
+            return Flow::next;
+        case StatementKind::set_block: {
+            const Value body(capture(s.bodies[0], inner(scope)), autoescape_);
+            assign(*s.targets[0], apply_filters(s.expressions[0].get(), body, scope), scope);
+            return Flow::next;
+        }
+        case StatementKind::macro:
+            scope->values[s.text] = make_macro(s, scope);
+            return Flow::next;
+        case StatementKind::call_block:
+            execute_call_block(s, scope);
+            return Flow::next;
+        case StatementKind::filter_block: {
+            const Value body(capture(s.bodies[0], inner(scope)), autoescape_);
+            write(apply_filters(s.expressions[0].get(), body, scope));
+            return Flow::next;
+        }
+        case StatementKind::with:
+        case StatementKind::scope:
+            return execute_scope(s, scope);
+        case StatementKind::break_:
+            return Flow::break_;
+        case StatementKind::continue_:
+            return Flow::continue_;
+        case StatementKind::unsupported:
+            raise(Fault::unsupported, s.line, "expected a template that stands alone, saw the tag {:?}",
+                  s.text);
+    }
+    return Flow::next;
+}
+
+Interpreter::Flow Interpreter::execute_if(const Statement& s, const ScopePtr& scope) {
+    for (std::size_t i = 0; i < s.bodies.size(); ++i)
+        if (i >= s.expressions.size() || truthy(evaluate(*s.expressions[i], scope)))
+            return execute(s.bodies[i], scope);
+    return Flow::next;
+}
+
+Interpreter::Flow Interpreter::execute_scope(const Statement& s, const ScopePtr& scope) {
+    const ScopePtr own = inner(scope);
+    if (s.kind == StatementKind::with) {  // the values do not see the names
+        for (std::size_t i = 0; i < s.targets.size(); ++i)
+            assign(*s.targets[i], evaluate(*s.expressions[i], scope), own);
+        return execute(s.bodies[0], own);
+    }
+    if (s.expressions.empty()) return execute(s.bodies[0], own);
+    const bool outer = std::exchange(autoescape_, truthy(evaluate(*s.expressions[0], scope)));
+    const Flow flow = execute(s.bodies[0], own);
+    autoescape_ = outer;
+    return flow;
+}
+
+void Interpreter::loop(const Statement& s, const ScopePtr& scope, const Value& iterable, int level) {
+    Values all = iterate(iterable);
+    charge(all.size() * sizeof(Value));
+    if (const Expression* wanted = s.expressions[1].get()) {
+        Values kept;
+        for (Value& item : all) {
+            const ScopePtr own = inner(scope);
+            assign(*s.targets[0], item, own);
+            step();
+            if (truthy(evaluate(*wanted, own))) kept.push_back(std::move(item));
+        }
+        all = std::move(kept);
+    }
+    const auto items = std::make_shared<const Values>(std::move(all));
+    if (items->empty()) {
+        execute(s.bodies[1], inner(scope));
+        return;
+    }
+    const auto variable = std::make_shared<Loop>(s, scope, items, level);
+    for (const Value& item : *items) variable->depth = std::max(variable->depth, deeper_than(item));
+    for (std::size_t i = 0; i < items->size(); ++i) {
+        const ScopePtr own = inner(scope);
+        variable->at = i;
+        own->values["loop"] = Value(std::shared_ptr<Object>(variable));
+        assign(*s.targets[0], (*items)[i], own);
+        step();
+        if (execute(s.bodies[0], own) == Flow::break_) break;
+    }
+}
+
+std::string Interpreter::run_loop(const Statement& s, const ScopePtr& outer, const Value& iterable,
+                                  int level) {
+    if (level >= kTemplateDepthMax)
+        raise(Fault::out_of_range, 0, "expected at most {} levels of recursion, saw more", kTemplateDepthMax);
+    const Deeper deeper(*this);
+    std::string out;
+    std::string* const before = std::exchange(out_, &out);
+    try {
+        loop(s, outer, iterable, level);
+    } catch (...) {
+        out_ = before;
+        throw;
+    }
+    out_ = before;
+    return out;
+}
+
+void Interpreter::assign(const Expression& target, const Value& value, const ScopePtr& scope) {
+    if (target.kind == ExpressionKind::name) {
+        scope->values[target.name] = value;
+        return;
+    }
+    if (target.kind == ExpressionKind::ns_target) {
+        const Value* holder = scope->find(target.name);
+        auto* const names = holder != nullptr && holder->is_object()
+                                ? dynamic_cast<Namespace*>(holder->object().get())
+                                : nullptr;
+        if (names == nullptr) raise("cannot assign attribute on non-namespace object");
+        names->values[target.attribute] = value;
+        return;
+    }
+    const Values items = iterate(value);
+    if (items.size() != target.items.size())
+        raise("expected {} values to unpack, saw {}", target.items.size(), items.size());
+    for (std::size_t i = 0; i < items.size(); ++i) assign(*target.items[i], items[i], scope);
+}
+
+Value Interpreter::make_macro(const Statement& s, const ScopePtr& scope) {
+    step(kStepsPerHolder);
+    const auto macro = std::make_shared<Macro>(s, scope);
+    holders_.push_back(macro);
+    return Value(std::shared_ptr<Object>(macro));
+}
+
+void Interpreter::keep(std::shared_ptr<Object> holder) {
+    step(kStepsPerHolder);
+    holders_.push_back(std::move(holder));
+}
+
+std::string Interpreter::run_macro(const Statement& macro, const ScopePtr& outer,
+                                   const Arguments& arguments) {
+    struct Level {
+        int& depth;
+        ~Level() { --depth; }
+    };
+    if (macro_depth_ >= kTemplateDepthMax)
+        raise(Fault::out_of_range, 0, "expected at most {} levels of macro calls, saw more",
+              kTemplateDepthMax);
+    const Level level{++macro_depth_};
+    const ScopePtr own = inner(outer);
+    Arguments left = arguments;
+    // Puts the named argument into the scope, if it was given.
+    const auto take_named = [&](const std::string& name) {
+        const auto found = std::find_if(left.named.begin(), left.named.end(),
+                                        [&](const auto& argument) { return argument.first == name; });
+        if (found == left.named.end()) return false;
+        own->values[name] = std::move(found->second);
+        left.named.erase(found);
+        return true;
+    };
+    const std::size_t n = macro.parameters.size();
+    for (std::size_t i = 0; i < n; ++i) {
+        const Parameter& parameter = macro.parameters[i];
+        Value& value = own->values[parameter.name];
+        if (i < arguments.positional.size())
+            value = arguments.positional[i];
+        else if (!take_named(parameter.name))
+            value = parameter.fallback
+                        ? evaluate(*parameter.fallback, own)
+                        : Value::undefined(fmt::format("parameter '{}' was not provided", parameter.name));
+    }
+    if (macro.uses_caller && std::none_of(macro.parameters.begin(), macro.parameters.end(),
+                                          [](const Parameter& p) { return p.name == "caller"; })) {
+        if (!take_named("caller")) own->values["caller"] = Value::undefined("No caller defined");
+    }
+    if (macro.uses_kwargs) {
+        auto rest = std::make_shared<Dict>();
+        for (auto& [name, value] : left.named) rest->set(Value(name), value);
+        left.named.clear();
+        own->values["kwargs"] = Value(std::shared_ptr<const Dict>(std::move(rest)));
+    }
+    if (!left.named.empty())
+        raise("macro '{}' takes no keyword argument '{}'", macro.text, left.named.front().first);
+    if (macro.uses_varargs) {
+        Values rest;
+        for (std::size_t i = n; i < arguments.positional.size(); ++i) rest.push_back(arguments.positional[i]);
+        own->values["varargs"] = Value::tuple(std::move(rest));
+    } else if (arguments.positional.size() > n) {
+        raise("macro '{}' takes not more than {} argument(s)", macro.text, n);
+    }
+    return capture(macro.bodies[0], own);
+}
+
+void Interpreter::execute_call_block(const Statement& s, const ScopePtr& scope) {
+    const Expression& call_expression = *s.expressions[0];
+    const Value callee = evaluate(*call_expression.items[0], scope);
+    Arguments arguments = evaluate_arguments(call_expression.arguments, scope);
+    arguments.named.emplace_back("caller", make_macro(s, scope));
+    write(call(callee, arguments));
+}
+
+}  // namespace hearth::text::jinja

@@ -1,0 +1,327 @@
+// text/jinja/operators.cpp - Python's arithmetic on the values of value.h. Integers have 64 bits; beyond is
+// an error.
+#include "text/jinja/operators.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/limits.h"
+#include "text/jinja/error.h"
+#include "text/utf8.h"
+
+namespace hearth::text::jinja {
+namespace {
+
+std::string_view spelling(Op op) {
+    switch (op) {
+        case Op::add:
+            return "+";
+        case Op::sub:
+            return "-";
+        case Op::mul:
+            return "*";
+        case Op::div:
+            return "/";
+        case Op::floordiv:
+            return "//";
+        case Op::mod:
+            return "%";
+        default:
+            return "**";
+    }
+}
+
+[[noreturn]] void too_large() {
+    raise(Fault::out_of_range, 0, "expected integers of at most 64 bits, saw a larger one");
+}
+
+std::int64_t integer_power(std::int64_t base, std::int64_t exponent) {
+    std::int64_t result = 1;
+    while (exponent > 0) {
+        if ((exponent & 1) != 0 && __builtin_mul_overflow(result, base, &result)) too_large();
+        exponent >>= 1;
+        if (exponent > 0 && __builtin_mul_overflow(base, base, &base)) too_large();
+    }
+    return result;
+}
+
+Value integer_arithmetic(Op op, std::int64_t a, std::int64_t b) {
+    std::int64_t result = 0;
+    switch (op) {
+        case Op::add:
+            if (__builtin_add_overflow(a, b, &result)) too_large();
+            return Value(result);
+        case Op::sub:
+            if (__builtin_sub_overflow(a, b, &result)) too_large();
+            return Value(result);
+        case Op::mul:
+            if (__builtin_mul_overflow(a, b, &result)) too_large();
+            return Value(result);
+        case Op::div:
+            if (b == 0) raise("division by zero");
+            return Value(static_cast<double>(a) / static_cast<double>(b));
+        case Op::floordiv:
+        case Op::mod: {
+            if (b == 0) raise("integer division or modulo by zero");
+            if (b == -1) {  // the one quotient that can overflow
+                if (op == Op::mod) return Value(std::int64_t{0});
+                if (__builtin_sub_overflow(std::int64_t{0}, a, &result)) too_large();
+                return Value(result);
+            }
+            const std::int64_t quotient = a / b, rest = a % b;
+            const bool adjust = rest != 0 && (rest < 0) != (b < 0);
+            if (op == Op::floordiv) return Value(quotient - (adjust ? 1 : 0));
+            return Value(adjust ? rest + b : rest);
+        }
+        default:
+            if (b >= 0) return Value(integer_power(a, b));
+            if (a == 0) raise("0.0 cannot be raised to a negative power");
+            return Value(std::pow(static_cast<double>(a), static_cast<double>(b)));
+    }
+}
+
+Value float_arithmetic(Op op, double a, double b) {
+    switch (op) {
+        case Op::add:
+            return Value(a + b);
+        case Op::sub:
+            return Value(a - b);
+        case Op::mul:
+            return Value(a * b);
+        case Op::div:
+            if (b == 0) raise("float division by zero");
+            return Value(a / b);
+        case Op::floordiv:
+        case Op::mod: {
+            if (b == 0) raise("float divmod() by zero");
+            double rest = std::fmod(a, b);
+            double quotient = (a - rest) / b;
+            if (rest != 0 && (rest < 0) != (b < 0)) {
+                rest += b;
+                quotient -= 1;
+            } else if (rest == 0) {
+                rest = std::copysign(0.0, b);
+            }
+            if (op == Op::mod) return Value(rest);
+            if (quotient == 0) return Value(std::copysign(0.0, a / b));
+            const double floored = std::floor(quotient);
+            return Value(quotient - floored > 0.5 ? floored + 1 : floored);
+        }
+        default: {
+            if (a == 0 && b < 0) raise("0.0 cannot be raised to a negative power");
+            if (a < 0 && std::floor(b) != b) raise("expected a real number, saw a root of a negative one");
+            const double result = std::pow(a, b);
+            if (std::isinf(result) && !std::isinf(a) && !std::isinf(b))
+                raise("Numerical result out of range");
+            return Value(result);
+        }
+    }
+}
+
+Value repeat(Interpreter& interpreter, const Value& what, std::int64_t times) {
+    const auto n = static_cast<std::uint64_t>(std::max<std::int64_t>(times, 0));
+    const std::uint64_t size = what.is_text() ? what.text().size() : what.sequence().items.size();
+    std::uint64_t total = 0;
+    if (__builtin_mul_overflow(size, n, &total)) interpreter.check_size(UINT64_MAX);
+    if (what.is_text()) {
+        interpreter.check_size(total);
+        interpreter.charge(total);
+        std::string out;
+        out.reserve(total);
+        for (std::uint64_t i = 0; i < n && size > 0; ++i) out += what.text();
+        return Value(std::move(out), what.is_markup());
+    }
+    interpreter.check_size(total > UINT64_MAX / sizeof(Value) ? UINT64_MAX : total * sizeof(Value));
+    interpreter.charge(total * sizeof(Value));
+    Values items;
+    items.reserve(total);
+    for (std::uint64_t i = 0; i < n && size > 0; ++i)
+        items.insert(items.end(), what.sequence().items.begin(), what.sequence().items.end());
+    return Value::sequence(what.sequence().kind, std::move(items));
+}
+
+bool is_list_or_tuple(const Value& value) {
+    return value.is_sequence() &&
+           (value.sequence().kind == SequenceKind::list || value.sequence().kind == SequenceKind::tuple);
+}
+
+Value add(Interpreter& interpreter, const Value& a, const Value& b) {
+    if (a.is_text() && b.is_text()) {
+        const bool markup = a.is_markup() || b.is_markup();
+        interpreter.check_size(a.text().size() + b.text().size());
+        interpreter.charge(a.text().size() + b.text().size());
+        return Value(escaped_text(a, markup) + escaped_text(b, markup), markup);
+    }
+    Values items = a.sequence().items;
+    interpreter.charge((items.size() + b.sequence().items.size()) * sizeof(Value));
+    items.insert(items.end(), b.sequence().items.begin(), b.sequence().items.end());
+    return Value::sequence(a.sequence().kind, std::move(items));
+}
+
+}  // namespace
+
+Value binary(Interpreter& interpreter, Op op, const Value& a, const Value& b) {
+    if (a.is_number() && b.is_number()) {
+        if (a.is_float() || b.is_float()) return float_arithmetic(op, a.number(), b.number());
+        return integer_arithmetic(op, a.integer(), b.integer());
+    }
+    if (a.is_undefined()) raise("{}", a.why_undefined());
+    if (op == Op::mod && a.is_text()) return Value(format_percent(interpreter, a.text(), b), a.is_markup());
+    if (b.is_undefined()) raise("{}", b.why_undefined());
+    if (op == Op::add) {
+        const bool lists =
+            is_list_or_tuple(a) && is_list_or_tuple(b) && a.sequence().kind == b.sequence().kind;
+        if (lists || (a.is_text() && b.is_text())) return add(interpreter, a, b);
+    }
+    if (op == Op::mul) {
+        const auto repeats = [](const Value& x, const Value& n) {
+            return (x.is_text() || is_list_or_tuple(x)) && (n.is_integer() || n.is_boolean());
+        };
+        if (repeats(a, b)) return repeat(interpreter, a, b.integer());
+        if (repeats(b, a)) return repeat(interpreter, b, a.integer());
+    }
+    raise("unsupported operand type(s) for {}: '{}' and '{}'", spelling(op), type_name(a), type_name(b));
+}
+
+Value negate(const Value& value) {
+    if (value.is_float()) return Value(-value.number());
+    if (value.is_number()) return integer_arithmetic(Op::sub, 0, value.integer());
+    if (value.is_undefined()) raise("{}", value.why_undefined());
+    raise("bad operand type for unary -: '{}'", type_name(value));
+}
+
+bool contains(const Value& container, const Value& item) {
+    if (container.is_text()) {
+        if (item.is_undefined()) raise("{}", item.why_undefined());
+        if (!item.is_text()) raise("'in <string>' requires string as left operand, not {}", type_name(item));
+        return container.text().find(item.text()) != std::string::npos;
+    }
+    if (container.is_dict()) return container.dict().find(item) != nullptr;
+    if (container.is_undefined()) return false;
+    if (!container.is_sequence()) raise("argument of type '{}' is not iterable", type_name(container));
+    const Values items = iterate(container);
+    return std::any_of(items.begin(), items.end(), [&](const Value& other) { return equal(item, other); });
+}
+
+namespace {
+
+struct Bounds {
+    std::int64_t start, stop, step;
+};
+
+// Python's slice.indices.
+Bounds slice_bounds(std::int64_t length, const Value& start, const Value& stop, const Value& step) {
+    const auto given = [](const Value& v) { return !v.is_none(); };
+    const auto number = [](const Value& v) {
+        if (!v.is_integer() && !v.is_boolean())
+            raise("slice indices must be integers or None, saw '{}'", type_name(v));
+        return v.integer();
+    };
+    const std::int64_t by = given(step) ? number(step) : 1;
+    if (by == 0) raise("slice step cannot be zero");
+    const std::int64_t low = by < 0 ? -1 : 0, high = by < 0 ? length - 1 : length;
+    const auto clamp = [&](const Value& v, std::int64_t fallback) {
+        if (!given(v)) return fallback;
+        std::int64_t at = number(v);
+        if (at < 0) at = at < -length ? low : std::max(at + length, low);
+        return std::min(at, high);
+    };
+    return {clamp(start, by < 0 ? high : low), clamp(stop, by < 0 ? low : high), by};
+}
+
+template <class Take>
+void walk(const Bounds& bounds, Take&& take) {
+    std::int64_t at = bounds.start;
+    while (bounds.step > 0 ? at < bounds.stop : at > bounds.stop) {
+        take(static_cast<std::size_t>(at));
+        if (__builtin_add_overflow(at, bounds.step, &at)) break;
+    }
+}
+
+bool is_ascii(std::string_view text) {
+    return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+}  // namespace
+
+Value slice(Interpreter& interpreter, const Value& container, const Value& start, const Value& stop,
+            const Value& step) {
+    if (container.is_undefined()) raise("{}", container.why_undefined());
+    if (container.is_text()) {
+        const std::string& text = container.text();
+        interpreter.charge(text.size());
+        std::string out;
+        if (is_ascii(text)) {
+            const Bounds bounds = slice_bounds(static_cast<std::int64_t>(text.size()), start, stop, step);
+            if (bounds.step == 1 && bounds.start < bounds.stop)
+                out = text.substr(static_cast<std::size_t>(bounds.start),
+                                  static_cast<std::size_t>(bounds.stop - bounds.start));
+            else
+                walk(bounds, [&](std::size_t at) { out.push_back(text[at]); });
+        } else {
+            const std::vector<char32_t> points = code_points(text);
+            walk(slice_bounds(static_cast<std::int64_t>(points.size()), start, stop, step),
+                 [&](std::size_t at) { append_code_point(out, points[at]); });
+        }
+        return Value(std::move(out), container.is_markup());
+    }
+    const bool sliceable = container.is_sequence() &&
+                           (is_list_or_tuple(container) || container.sequence().kind == SequenceKind::range);
+    if (!sliceable) raise("'{}' object is not subscriptable by a slice", type_name(container));
+    const Values& items = container.sequence().items;
+    interpreter.charge(items.size() * sizeof(Value));
+    Values out;
+    walk(slice_bounds(static_cast<std::int64_t>(items.size()), start, stop, step),
+         [&](std::size_t at) { out.push_back(items[at]); });
+    return Value::sequence(container.sequence().kind, std::move(out));
+}
+
+std::optional<Value> element(const Value& container, std::int64_t index) {
+    const auto size = container.is_text() ? text_length(container.text())
+                                          : static_cast<std::int64_t>(container.sequence().items.size());
+    if (index < 0) index += size;
+    if (index < 0 || index >= size) return std::nullopt;
+    if (!container.is_text()) return container.sequence().items[static_cast<std::size_t>(index)];
+    const std::string& text = container.text();
+    std::size_t at = 0;
+    if (static_cast<std::int64_t>(text.size()) == size) {
+        at = static_cast<std::size_t>(index);
+    } else {
+        for (; index > 0; --index) at += read_code_point(text, at).bytes;
+    }
+    return Value(text.substr(at, read_code_point(text, at).bytes), container.is_markup());
+}
+
+std::string escape_html(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    for (const char c : text) {
+        switch (c) {
+            case '&':
+                out += "&amp;";
+                break;
+            case '<':
+                out += "&lt;";
+                break;
+            case '>':
+                out += "&gt;";
+                break;
+            case '\'':
+                out += "&#39;";
+                break;
+            case '"':
+                out += "&#34;";
+                break;
+            default:
+                out.push_back(c);
+        }
+    }
+    return out;
+}
+
+std::string escaped_text(const Value& value, bool escape) {
+    if (!escape || value.is_markup()) return to_text(value);
+    return escape_html(to_text(value));
+}
+
+}  // namespace hearth::text::jinja

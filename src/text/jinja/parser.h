@@ -1,0 +1,13 @@
+// text/jinja/parser.h - tokens to statements.
+#pragma once
+
+#include <string_view>
+
+#include "text/jinja/ast.h"
+
+namespace hearth::text::jinja {
+
+// Throws TemplateError (corrupt, with the line).
+Body parse(std::string_view source);
+
+}  // namespace hearth::text::jinja

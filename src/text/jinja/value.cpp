@@ -1,0 +1,377 @@
+// text/jinja/value.cpp - Python's rules for truth, equality, order, printing and iteration of values.
+#include "text/jinja/value.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/json.h"
+#include "base/limits.h"
+#include "text/jinja/error.h"
+#include "text/unicode.h"
+#include "text/utf8.h"
+
+namespace hearth::text::jinja {
+
+std::optional<Value> Object::attribute(std::string_view) const { return std::nullopt; }
+Value Object::call(Interpreter&, const Arguments&) { raise("'{}' object is not callable", type_name()); }
+std::string Object::print() const { return fmt::format("<{}>", type_name()); }
+
+int value_depth(const Value& value) {
+    if (value.is_sequence()) return value.sequence().depth;
+    if (value.is_dict()) return value.dict().depth;
+    return value.is_object() ? value.object()->depth : 0;
+}
+
+int deeper_than(const Value& value) {
+    const int depth = value_depth(value) + 1;
+    if (depth > kValueDepthMax)
+        raise(Fault::out_of_range, 0, "expected values nested at most {} levels deep, saw more",
+              kValueDepthMax);
+    return depth;
+}
+
+Value Value::sequence(SequenceKind kind, Values items) {
+    auto sequence = std::make_shared<Sequence>();
+    sequence->kind = kind;
+    for (const Value& item : items) sequence->depth = std::max(sequence->depth, deeper_than(item));
+    sequence->items = std::move(items);
+    return Value(std::move(sequence));
+}
+
+std::int64_t Value::integer() const {
+    return is_boolean() ? (boolean() ? 1 : 0) : std::get<std::int64_t>(data_);
+}
+double Value::number() const { return is_float() ? std::get<double>(data_) : static_cast<double>(integer()); }
+std::string Value::why_undefined() const {
+    const auto& why = std::get<Undefined>(data_).why;
+    return why ? *why : "a value is undefined";
+}
+
+bool Value::same_as(const Value& other) const {
+    if (data_.index() != other.data_.index()) return false;
+    if (is_text())
+        return std::get<Text>(data_).text == std::get<Text>(other.data_).text || text() == other.text();
+    if (is_sequence()) return &sequence() == &other.sequence();
+    if (is_dict()) return &dict() == &other.dict();
+    if (is_object()) return object() == other.object();
+    return equal(*this, other);
+}
+
+std::string_view type_name(const Value& value) {
+    if (value.is_undefined()) return "Undefined";
+    if (value.is_none()) return "NoneType";
+    if (value.is_boolean()) return "bool";
+    if (value.is_integer()) return "int";
+    if (value.is_float()) return "float";
+    if (value.is_text()) return value.is_markup() ? "Markup" : "str";
+    if (value.is_dict()) return "dict";
+    if (value.is_object()) return value.object()->type_name();
+    switch (value.sequence().kind) {
+        case SequenceKind::list:
+            return "list";
+        case SequenceKind::tuple:
+            return "tuple";
+        case SequenceKind::range:
+            return "range";
+        case SequenceKind::keys:
+            return "dict_keys";
+        case SequenceKind::values:
+            return "dict_values";
+        case SequenceKind::items:
+            return "dict_items";
+        case SequenceKind::generator:
+            return "generator";
+    }
+    return "object";
+}
+
+bool truthy(const Value& value) {
+    if (value.is_undefined() || value.is_none()) return false;
+    if (value.is_boolean()) return value.boolean();
+    if (value.is_integer()) return value.integer() != 0;
+    if (value.is_float()) return value.number() != 0;
+    if (value.is_text()) return !value.text().empty();
+    if (value.is_sequence())
+        return value.sequence().kind == SequenceKind::generator || !value.sequence().items.empty();
+    if (value.is_dict()) return !value.dict().items.empty();
+    return true;
+}
+
+namespace {
+
+bool numbers_equal(const Value& a, const Value& b) {
+    if (!a.is_float() && !b.is_float()) return a.integer() == b.integer();
+    return a.number() == b.number();
+}
+
+bool listlike(const Value& value) {
+    return value.is_sequence() &&
+           (value.sequence().kind == SequenceKind::list || value.sequence().kind == SequenceKind::tuple ||
+            value.sequence().kind == SequenceKind::range);
+}
+
+}  // namespace
+
+bool equal(const Value& a, const Value& b) {
+    if (a.is_number() && b.is_number()) return numbers_equal(a, b);
+    if (a.is_text() && b.is_text()) return a.text() == b.text();
+    if (a.is_undefined() || b.is_undefined()) return a.is_undefined() && b.is_undefined();
+    if (a.is_none() || b.is_none()) return a.is_none() && b.is_none();
+    if (a.is_sequence() && b.is_sequence()) {
+        if (&a.sequence() == &b.sequence()) return true;
+        if (!listlike(a) || a.sequence().kind != b.sequence().kind) return false;
+        const Values &x = a.sequence().items, &y = b.sequence().items;
+        return x.size() == y.size() && std::equal(x.begin(), x.end(), y.begin(), equal);
+    }
+    if (a.is_dict() && b.is_dict()) {
+        if (&a.dict() == &b.dict()) return true;
+        if (a.dict().items.size() != b.dict().items.size()) return false;
+        return std::all_of(a.dict().items.begin(), a.dict().items.end(), [&](const auto& item) {
+            const Value* other = b.dict().find(item.first);
+            return other != nullptr && equal(item.second, *other);
+        });
+    }
+    return a.is_object() && b.is_object() && a.object() == b.object();
+}
+
+int compare(const Value& a, const Value& b) {
+    if (a.is_number() && b.is_number()) {
+        if (!a.is_float() && !b.is_float())
+            return a.integer() < b.integer() ? -1 : a.integer() > b.integer() ? 1 : 0;
+        return a.number() < b.number() ? -1 : a.number() > b.number() ? 1 : 0;
+    }
+    if (a.is_text() && b.is_text()) return a.text().compare(b.text());  // UTF-8 sorts as its code points do
+    if (listlike(a) && listlike(b) && a.sequence().kind == b.sequence().kind) {
+        const Values &x = a.sequence().items, &y = b.sequence().items;
+        for (std::size_t i = 0; i < x.size() && i < y.size(); ++i)
+            if (!equal(x[i], y[i])) return compare(x[i], y[i]);
+        return x.size() < y.size() ? -1 : x.size() > y.size() ? 1 : 0;
+    }
+    if (a.is_undefined()) raise("{}", a.why_undefined());
+    if (b.is_undefined()) raise("{}", b.why_undefined());
+    raise("expected values that have an order, saw '{}' and '{}'", type_name(a), type_name(b));
+}
+
+std::string float_repr(double value) {
+    if (std::isnan(value)) return "nan";
+    if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
+    return json_number(value);
+}
+
+void append_text_repr(std::string& out, std::string_view text) {
+    const bool has_single = text.find('\'') != std::string_view::npos;
+    const char quote = has_single && text.find('"') == std::string_view::npos ? '"' : '\'';
+    out.push_back(quote);
+    for (std::size_t at = 0; at < text.size();) {
+        const CodePoint c = read_code_point(text, at);
+        at += c.bytes;
+        if (c.value == static_cast<char32_t>(quote) || c.value == '\\') {
+            out.push_back('\\');
+            append_code_point(out, c.value);
+        } else if (c.value == '\n') {
+            out += "\\n";
+        } else if (c.value == '\r') {
+            out += "\\r";
+        } else if (c.value == '\t') {
+            out += "\\t";
+        } else if (is_printable(c.value)) {
+            append_code_point(out, c.value);
+        } else if (c.value < 0x100) {
+            out += fmt::format("\\x{:02x}", static_cast<unsigned>(c.value));
+        } else if (c.value < 0x10000) {
+            out += fmt::format("\\u{:04x}", static_cast<unsigned>(c.value));
+        } else {
+            out += fmt::format("\\U{:08x}", static_cast<unsigned>(c.value));
+        }
+    }
+    out.push_back(quote);
+}
+
+namespace {
+
+void append_repr(std::string& out, const Value& value);
+
+void append_items(std::string& out, const Values& items) {
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        if (i > 0) out += ", ";
+        append_repr(out, items[i]);
+    }
+}
+
+void append_sequence(std::string& out, const Sequence& sequence) {
+    switch (sequence.kind) {
+        case SequenceKind::list:
+            out += '[';
+            append_items(out, sequence.items);
+            out += ']';
+            return;
+        case SequenceKind::tuple:
+            out += '(';
+            append_items(out, sequence.items);
+            out += sequence.items.size() == 1 ? ",)" : ")";
+            return;
+        case SequenceKind::range: {
+            const Values& items = sequence.items;
+            if (items.empty()) {
+                out += "range(0, 0)";
+                return;
+            }
+            const std::int64_t step = items.size() > 1 ? items[1].integer() - items[0].integer() : 1;
+            out += fmt::format("range({}, {}", items.front().integer(),
+                               items.back().integer() + (step > 0 ? 1 : -1));
+            out += step == 1 ? std::string(")") : fmt::format(", {})", step);
+            return;
+        }
+        case SequenceKind::keys:
+        case SequenceKind::values:
+        case SequenceKind::items:
+            out += sequence.kind == SequenceKind::keys     ? "dict_keys(["
+                   : sequence.kind == SequenceKind::values ? "dict_values(["
+                                                           : "dict_items([";
+            append_items(out, sequence.items);
+            out += "])";
+            return;
+        case SequenceKind::generator:
+            out += "<generator object>";
+            return;
+    }
+}
+
+void append_repr(std::string& out, const Value& value) {
+    if (out.size() > kTemplateOutputBytesMax)
+        raise(Fault::out_of_range, 0, "expected at most {} bytes of text, saw more", kTemplateOutputBytesMax);
+    if (value.is_undefined()) {
+        out += "Undefined";
+    } else if (value.is_none()) {
+        out += "None";
+    } else if (value.is_boolean()) {
+        out += value.boolean() ? "True" : "False";
+    } else if (value.is_integer()) {
+        out += std::to_string(value.integer());
+    } else if (value.is_float()) {
+        out += float_repr(value.number());
+    } else if (value.is_text()) {
+        if (value.is_markup()) out += "Markup(";
+        append_text_repr(out, value.text());
+        if (value.is_markup()) out += ")";
+    } else if (value.is_sequence()) {
+        append_sequence(out, value.sequence());
+    } else if (value.is_dict()) {
+        out += '{';
+        bool first = true;
+        for (const auto& [key, item] : value.dict().items) {
+            if (!first) out += ", ";
+            first = false;
+            append_repr(out, key);
+            out += ": ";
+            append_repr(out, item);
+        }
+        out += '}';
+    } else {
+        out += value.object()->print();
+    }
+}
+
+}  // namespace
+
+std::string repr(const Value& value) {
+    std::string out;
+    append_repr(out, value);
+    return out;
+}
+
+std::string to_text(const Value& value) {
+    if (value.is_text()) return value.text();
+    if (value.is_undefined()) return {};
+    return repr(value);
+}
+
+std::size_t ValueHash::operator()(const Value& value) const {
+    if (value.is_text()) return std::hash<std::string>()(value.text());
+    if (value.is_number()) {  // 1, 1.0 and True are one key
+        const double number = value.number();
+        if (value.is_float() && (std::floor(number) != number || std::abs(number) > 9e18))
+            return std::hash<double>()(number);
+        return std::hash<std::int64_t>()(value.is_float() ? static_cast<std::int64_t>(number)
+                                                          : value.integer());
+    }
+    if (value.is_sequence() && value.sequence().kind == SequenceKind::tuple) {
+        std::size_t hash = 0x345678;
+        for (const Value& item : value.sequence().items) hash = hash * 1'000'003 ^ (*this)(item);
+        return hash;
+    }
+    if (value.is_sequence() || value.is_dict()) raise("unhashable type: '{}'", type_name(value));
+    if (value.is_object()) return std::hash<const void*>()(value.object().get());
+    return value.is_none() ? 1 : 2;
+}
+
+bool ValueEqual::operator()(const Value& a, const Value& b) const { return equal(a, b); }
+
+void Dict::set(Value key, Value value) {
+    depth = std::max({depth, deeper_than(key), deeper_than(value)});
+    const auto [found, is_new] = index.try_emplace(key, items.size());
+    if (is_new)
+        items.emplace_back(std::move(key), std::move(value));
+    else
+        items[found->second].second = std::move(value);
+}
+
+const Value* Dict::find(const Value& key) const {
+    const auto found = index.find(key);
+    return found == index.end() ? nullptr : &items[found->second].second;
+}
+
+std::int64_t text_length(std::string_view text) {
+    return std::count_if(text.begin(), text.end(),
+                         [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+}
+
+std::int64_t length(const Value& value) {
+    if (value.is_undefined()) return 0;
+    if (value.is_text()) return text_length(value.text());
+    if (value.is_dict()) return static_cast<std::int64_t>(value.dict().items.size());
+    if (value.is_sequence() && value.sequence().kind != SequenceKind::generator)
+        return static_cast<std::int64_t>(value.sequence().items.size());
+    raise("object of type '{}' has no len()", type_name(value));
+}
+
+Values iterate(const Value& value) {
+    Values items;
+    if (value.is_undefined()) return items;
+    if (value.is_text()) {
+        const std::string& text = value.text();
+        items.reserve(text.size());
+        for (std::size_t at = 0; at < text.size();) {
+            const CodePoint c = read_code_point(text, at);
+            items.emplace_back(text.substr(at, c.bytes));
+            at += c.bytes;
+        }
+        return items;
+    }
+    if (value.is_dict()) {
+        items.reserve(value.dict().items.size());
+        for (const auto& item : value.dict().items) items.push_back(item.first);
+        return items;
+    }
+    if (value.is_sequence()) {
+        Sequence& sequence = value.sequence();
+        if (sequence.kind != SequenceKind::generator) return sequence.items;
+        if (sequence.consumed) return items;
+        sequence.consumed = true;
+        return std::move(sequence.items);
+    }
+    raise("'{}' object is not iterable", type_name(value));
+}
+
+std::int64_t as_integer(const Value& value, std::string_view what) {
+    if (value.is_integer() || value.is_boolean()) return value.integer();
+    raise("{}: expected an integer, saw '{}'", what, type_name(value));
+}
+
+const std::string& as_text(const Value& value, std::string_view what) {
+    if (value.is_text()) return value.text();
+    if (value.is_undefined()) raise("{}", value.why_undefined());
+    raise("{}: expected a text, saw '{}'", what, type_name(value));
+}
+
+}  // namespace hearth::text::jinja

@@ -1,0 +1,172 @@
+// text/jinja/value.h - what template expressions work on: Python's values, immutable but for namespaces.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace hearth::text::jinja {
+
+class Value;
+class Interpreter;
+using Values = std::vector<Value>;
+
+// Arguments of a call, stars unpacked.
+struct Arguments {
+    Values positional;
+    std::vector<std::pair<std::string, Value>> named;
+};
+
+// list, tuple, and things that iterate without being either.
+enum class SequenceKind : std::uint8_t { list, tuple, range, keys, values, items, generator };
+struct Sequence;
+struct Dict;
+
+// Things with behavior: functions, macros, namespaces, loops.
+class Object : public std::enable_shared_from_this<Object> {
+  public:
+    virtual ~Object() = default;
+    [[nodiscard]] virtual std::string_view type_name() const = 0;
+    [[nodiscard]] virtual std::optional<Value> attribute(std::string_view name) const;
+    [[nodiscard]] virtual bool callable() const { return false; }
+    virtual Value call(Interpreter& interpreter, const Arguments& arguments);
+    [[nodiscard]] virtual std::string print() const;
+    int depth = 0;  // of the values that it holds for good; see value_depth
+};
+
+class Value {
+  public:
+    Value() : data_(Undefined{}) {}  // undefined
+    explicit Value(bool value) : data_(value) {}
+    explicit Value(std::int64_t value) : data_(value) {}
+    explicit Value(double value) : data_(value) {}
+    explicit Value(std::string text, bool markup = false)
+        : data_(Text{std::make_shared<const std::string>(std::move(text)), markup}) {}
+    explicit Value(const char* text) : Value(std::string(text)) {}
+    explicit Value(std::shared_ptr<const Dict> dict) : data_(std::move(dict)) {}
+    explicit Value(std::shared_ptr<Object> object) : data_(std::move(object)) {}
+    static Value none() { return Value(None{}); }
+    // `why` is what using it says: "'x' is undefined".
+    static Value undefined(std::string why) {
+        return Value(Undefined{std::make_shared<const std::string>(std::move(why))});
+    }
+    static Value sequence(SequenceKind kind, Values items);
+    static Value list(Values items) { return sequence(SequenceKind::list, std::move(items)); }
+    static Value tuple(Values items) { return sequence(SequenceKind::tuple, std::move(items)); }
+
+    [[nodiscard]] bool is_undefined() const { return std::holds_alternative<Undefined>(data_); }
+    [[nodiscard]] bool is_none() const { return std::holds_alternative<None>(data_); }
+    [[nodiscard]] bool is_boolean() const { return std::holds_alternative<bool>(data_); }
+    [[nodiscard]] bool is_integer() const {
+        return std::holds_alternative<std::int64_t>(data_);
+    }  // not boolean
+    [[nodiscard]] bool is_float() const { return std::holds_alternative<double>(data_); }
+    [[nodiscard]] bool is_number() const { return is_boolean() || is_integer() || is_float(); }
+    [[nodiscard]] bool is_text() const { return std::holds_alternative<Text>(data_); }
+    [[nodiscard]] bool is_markup() const { return is_text() && std::get<Text>(data_).markup; }
+    [[nodiscard]] bool is_sequence() const {
+        return std::holds_alternative<std::shared_ptr<Sequence>>(data_);
+    }
+    [[nodiscard]] bool is_dict() const { return std::holds_alternative<std::shared_ptr<const Dict>>(data_); }
+    [[nodiscard]] bool is_object() const { return std::holds_alternative<std::shared_ptr<Object>>(data_); }
+
+    // Each needs its kind.
+    [[nodiscard]] bool boolean() const { return std::get<bool>(data_); }
+    [[nodiscard]] std::int64_t integer() const;  // booleans too
+    [[nodiscard]] double number() const;         // integers and booleans too
+    [[nodiscard]] const std::string& text() const { return *std::get<Text>(data_).text; }
+    [[nodiscard]] Sequence& sequence() const { return *std::get<std::shared_ptr<Sequence>>(data_); }
+    [[nodiscard]] const Dict& dict() const { return *std::get<std::shared_ptr<const Dict>>(data_); }
+    [[nodiscard]] const std::shared_ptr<const Dict>& dict_pointer() const {
+        return std::get<std::shared_ptr<const Dict>>(data_);
+    }
+    [[nodiscard]] const std::shared_ptr<Object>& object() const {
+        return std::get<std::shared_ptr<Object>>(data_);
+    }
+    [[nodiscard]] std::string why_undefined() const;
+
+    // Is it the same thing in memory (Python's `is`)?
+    [[nodiscard]] bool same_as(const Value& other) const;
+
+  private:
+    struct Undefined {
+        std::shared_ptr<const std::string> why;
+    };
+    struct None {};
+    struct Text {
+        std::shared_ptr<const std::string> text;
+        bool markup = false;
+    };
+    using Data = std::variant<Undefined, None, bool, std::int64_t, double, Text, std::shared_ptr<Sequence>,
+                              std::shared_ptr<const Dict>, std::shared_ptr<Object>>;
+    explicit Value(Undefined value) : data_(std::move(value)) {}
+    explicit Value(None value) : data_(value) {}
+    explicit Value(std::shared_ptr<Sequence> value) : data_(std::move(value)) {}
+    Data data_;
+};
+
+struct Sequence {
+    SequenceKind kind = SequenceKind::list;
+    Values items;
+    bool is_group = false;  // a tuple of groupby: its items are `grouper` and `list` too
+    bool consumed = false;  // generators give their items once
+    int depth = 1;
+};
+
+struct ValueHash {
+    std::size_t operator()(const Value& value) const;
+};
+struct ValueEqual {
+    bool operator()(const Value& a, const Value& b) const;
+};
+
+// Ordered by first insertion, as Python's.
+struct Dict {
+    std::vector<std::pair<Value, Value>> items;
+    std::unordered_map<Value, std::size_t, ValueHash, ValueEqual> index;
+    int depth = 1;
+
+    void set(Value key, Value value);  // throws TemplateError for a key that cannot be one
+    [[nodiscard]] const Value* find(const Value& key) const;
+    [[nodiscard]] const Value* find(std::string_view key) const { return find(Value(std::string(key))); }
+};
+
+// How deep a value nests: 0 for a scalar. Building one deeper than kValueDepthMax throws, so that printing,
+// comparing and freeing values can recurse. Namespaces and the scopes of macros count as 0: the interpreter
+// takes them apart itself.
+inline constexpr int kValueDepthMax = 800;
+int value_depth(const Value& value);
+int deeper_than(const Value& value);  // value_depth + 1, checked
+
+// Python's name of the type, as error messages have it: "str", "dict", "list".
+std::string_view type_name(const Value& value);
+bool truthy(const Value& value);  // may throw: a sequence's length is needed
+bool equal(const Value& a, const Value& b);
+// Order for <, sort, min and max: negative, 0, positive. Throws TemplateError for types without order.
+int compare(const Value& a, const Value& b);
+
+std::string to_text(const Value& value);  // Python's str
+std::string repr(const Value& value);     // Python's repr
+void append_text_repr(std::string& out, std::string_view text);
+std::string float_repr(double value);
+
+// len(). Throws TemplateError for what has none.
+std::int64_t length(const Value& value);
+std::int64_t text_length(std::string_view text);  // in code points
+
+// Items for a loop; characters of a text, keys of a dict. Throws TemplateError for what does not iterate.
+Values iterate(const Value& value);
+
+// The integer that an argument must be (booleans count). Throws TemplateError naming `what`.
+std::int64_t as_integer(const Value& value, std::string_view what);
+const std::string& as_text(const Value& value, std::string_view what);
+
+}  // namespace hearth::text::jinja

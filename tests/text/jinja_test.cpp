@@ -1,0 +1,89 @@
+// tests/text/jinja_test.cpp - templates against Jinja2 3.1.6: probes of each feature, whole chat templates,
+// budgets.
+#include <boost/json.hpp>
+#include <chrono>
+#include <ctime>
+#include <fstream>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "material.h"
+#include "text/chat_template.h"
+
+namespace hearth::text {
+namespace {
+
+std::time_t fixed_now() {  // the fixtures' clock, in local time
+    std::tm t{};
+    t.tm_year = 126;
+    t.tm_mday = 2;
+    t.tm_hour = 3;
+    t.tm_min = 4;
+    t.tm_sec = 5;
+    t.tm_isdst = -1;
+    return std::mktime(&t);
+}
+
+Result<std::string> render(std::string_view source, const Json& context) {
+    HEARTH_TRY(const ChatTemplate parsed, ChatTemplate::parse(source, "template"));
+    return parsed.render(context, fixed_now());
+}
+
+Json fixture_json(const char* name) {
+    return parse_json(read_text(tests::fixture(name), 16 << 20).value(), name).value();
+}
+
+TEST(Jinja, RendersProbesAsJinja2) {
+    const Json fixture = fixture_json("text/jinja_probes.json");
+    for (const Json& probe : fixture.at("probes").get_array()) {
+        const std::string source(probe.at(0).get_string());
+        const auto text = render(source, fixture.at("context"));
+        if (probe.at(1).is_null()) {
+            EXPECT_FALSE(text.has_value()) << source << "\ngave " << text.value();
+            continue;
+        }
+        EXPECT_TRUE(text.has_value()) << source << "\n" << text.error().message;
+        if (text) {
+            EXPECT_EQ(*text, std::string(probe.at(1).get_string())) << source;
+        }
+    }
+    EXPECT_GT(fixture.at("probes").get_array().size(), 800u);
+}
+
+std::string digest(std::string_view text) {  // "length:hash", FNV-1a of 64 bits
+    std::uint64_t hash = 0xCBF29CE484222325;
+    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;
+    return fmt::format("{}:{:016x}", text.size(), hash);
+}
+
+void check_template(const std::string& name, const std::string& source) {
+    const Json expected = fixture_json("text/jinja_templates.json");
+    const Json conversations = fixture_json("text/jinja_conversations.json");
+    const auto parsed = ChatTemplate::parse(source, name);
+    ASSERT_OK(parsed);
+    for (std::size_t i = 0; i < conversations.get_array().size(); ++i) {
+        const auto text = parsed->render(conversations.get_array()[i], fixed_now());
+        const std::string got = text ? digest(*text) : "error";
+        EXPECT_EQ(got, std::string(expected.at(name).get_array()[i].get_string()))
+            << name << ", conversation " << i << "\n"
+            << (text ? *text : text.error().message);
+    }
+}
+
+TEST(Jinja, RendersEmbersTemplate) {
+    const auto source = read_text(tests::source_dir() / "models/ember/chat_template.jinja", 1 << 20);
+    ASSERT_OK(source);
+    check_template("ember", *source);
+}
+
+TEST(Jinja, RendersTheTemplatesOfTheField) {
+    HEARTH_NEEDS_SHARED("data/templates");
+    for (const auto& entry : std::filesystem::directory_iterator(tests::shared("data/templates"))) {
+        const auto source = read_text(entry.path(), 1 << 20);
+        ASSERT_OK(source);
+        check_template(entry.path().filename().string(), *source);
+    }
+}
+
+}  // namespace
+}  // namespace hearth::text
