@@ -36,6 +36,8 @@ extern const Command kInspect;
 extern const Command kLogits;
 extern const Command kPlan;
 extern const Command kQuantize;
+extern const Command kRender;
+extern const Command kTokenize;
 
 // Writes text to stdout, whole; an error when stdout is closed or full.
 Status print(std::string_view text);

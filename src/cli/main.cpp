@@ -20,6 +20,8 @@ const Command* const kCommands[] = {
     &kCost,
     &kBench,
     &kInspect,
+    &kTokenize,
+    &kRender,
     &kLogits,
     &kDoctor,
     // clang-format on

@@ -1,0 +1,14 @@
+// cli/input.h - what a command reads: a file, or standard input when the name is "-".
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+
+namespace hearth::cli {
+
+// Errors: not_found, io, out_of_range (more than bytes_max).
+Result<std::string> read_input(const std::string& name, std::uint64_t bytes_max);
+
+}  // namespace hearth::cli
