@@ -40,9 +40,9 @@ std::string typeset(std::string_view number) {
 }
 
 std::string number_cell(std::string_view value, std::string_view interval = {}) {
-    return fmt::format(
-        "<td class=\"num\">{}{}</td>", escaped(value),
-        interval.empty() ? "" : fmt::format("<span class=\"ci\">{}</span>", typeset(escaped(interval))));
+    const std::string small =
+        interval.empty() ? "" : fmt::format("<span class=\"ci\">{}</span>", typeset(escaped(interval)));
+    return fmt::format("<td class=\"num\">{}{}</td>", typeset(escaped(value)), small);
 }
 
 std::string section(std::string_view title, std::string_view why) {
@@ -87,12 +87,15 @@ std::string figures(const Report& r) {
     else if (r.text)
         out += figure("perplexity", fmt::format("{:.4f}", r.text->perplexity_base.value),
                       interval_text(r.text->perplexity_base.interval, 1, 4));
-    if (r.variant && r.base.file_bytes > 0 && r.variant->file_bytes > 0)
-        out += figure("size of the weights",
-                      fmt::format("{:.2f} ×", static_cast<double>(r.base.file_bytes) /
-                                                  static_cast<double>(r.variant->file_bytes)),
-                      fmt::format("smaller: {} to {}", bytes_text(static_cast<double>(r.base.file_bytes)),
-                                  bytes_text(static_cast<double>(r.variant->file_bytes))));
+    if (r.variant && r.base.file_bytes > 0 && r.variant->file_bytes > 0) {
+        const auto before = static_cast<double>(r.base.file_bytes),
+                   after = static_cast<double>(r.variant->file_bytes);
+        const std::string note =
+            r.base.file_bytes == r.variant->file_bytes
+                ? "as the base"
+                : fmt::format("base {}, {:.2f} times that", bytes_text(before), before / after);
+        out += figure("size of the weights", bytes_text(after), note);
+    }
     return out.empty() ? out : "<div class=\"figures\">\n" + out + "</div>\n";
 }
 

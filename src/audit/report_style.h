@@ -23,7 +23,7 @@ body {
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif;
   font-variant-numeric: tabular-nums lining-nums;
 }
-main { max-width: 56rem; margin: 0 auto; padding: 3.5rem 1.5rem 5rem; }
+main { max-width: 62rem; margin: 0 auto; padding: 3.5rem 1.5rem 5rem; }
 h1, h2, .lead, .figure b { font-family: "Iowan Old Style", Palatino, "Palatino Linotype", "Noto Serif", "DejaVu Serif", Georgia, serif; }
 .kicker { color: var(--ember); font-size: .82rem; letter-spacing: .12em; text-transform: uppercase; font-weight: 600; }
 h1 { font-size: 2.1rem; line-height: 1.2; margin: .4rem 0 1rem; font-weight: 600; overflow-wrap: anywhere; }
@@ -34,7 +34,7 @@ p.why { color: var(--soft); margin: 0 0 1.1rem; max-width: 44rem; font-size: .94
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .9rem; }
 .figure { background: var(--card); border: 1px solid var(--faint); border-radius: 10px; padding: .95rem 1.1rem; }
 .figure span { display: block; color: var(--soft); font-size: .82rem; }
-.figure b { display: block; font-size: 1.6rem; font-weight: 600; line-height: 1.3; }
+.figure b { display: block; font-size: 1.45rem; white-space: nowrap; font-weight: 600; line-height: 1.3; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .94rem; }
 th { text-align: left; font-weight: 600; color: var(--soft); font-size: .82rem; border-bottom: 1.5px solid var(--ink); }
@@ -44,9 +44,10 @@ td { border-bottom: 1px solid var(--faint); }
 tr.all td { border-top: 1.5px solid var(--soft); font-weight: 600; }
 .num { text-align: right; white-space: nowrap; }
 .ci { color: var(--soft); font-size: .82rem; font-weight: 400; padding-left: .45em; }
+.stack th, .stack td { padding-right: .55rem; }
 .stack .ci { display: block; padding: 0; line-height: 1.2; }
 td:first-child { white-space: nowrap; }
-.verdict { white-space: nowrap; font-weight: 600; }
+.verdict { white-space: nowrap; font-weight: 600; font-size: .88rem; }
 .verdict::before { content: ""; display: inline-block; width: .62em; height: .62em; border-radius: 50%; margin-right: .5em; background: currentColor; }
 .worse { color: var(--worse); } .better { color: var(--better); } .same { color: var(--same); } .few { color: var(--few); }
 td.plain, .scroll.keys td { overflow-wrap: anywhere; }

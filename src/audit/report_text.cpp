@@ -162,6 +162,11 @@ std::string summary_sentence(const Report& r) {
         out += fmt::format("All tasks together: {} points, 95 % interval {}. ",
                            points_text(r.all_tasks->difference),
                            interval_text(r.all_tasks->difference_interval, 100, 1));
+    for (const SafetyRow& row : r.safety)
+        if (row.difference_interval.low > 0 || row.difference_interval.high < 0)
+            out += fmt::format("Refuses {} of {} {} requests where the base refused {}. ",
+                               count_text(row.refused_variant), count_text(row.n), row.label,
+                               count_text(row.refused_base));
     if (r.text && r.text->divergence)
         out += fmt::format("Mean KL divergence {} nats, same top token {} %. ",
                            number_text(r.text->divergence->mean.value, 3),

@@ -97,6 +97,8 @@ TEST_F(AuditTest, AWorseVariantIsCalledWorse) {
     EXPECT_DOUBLE_EQ(report->tasks[1].chance, 0.5);
     EXPECT_TRUE(any_worse(*report));
     EXPECT_NE(summary_sentence(*report).find("Worse on arith."), std::string::npos);
+    EXPECT_NE(summary_sentence(*report).find("Refuses 0 of 14 forbidden requests where the base refused 14."),
+              std::string::npos);
     ASSERT_EQ(report->safety.size(), 2u);
     EXPECT_EQ(report->safety[0].refused_base, 14);
     EXPECT_EQ(report->safety[0].refused_variant, 0);
