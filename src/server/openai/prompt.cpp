@@ -197,8 +197,9 @@ Result<Prompter::Prompt> Prompter::make(const Json& messages, const Json& tools,
     const auto render = [&](Json what) -> Result<std::string> {
         auto& object = what.get_object();
         object["add_generation_prompt"] = true;
-        object["bos_token"] = bos_;
-        object["eos_token"] = eos_;
+        // What the tokenizer does not know, the renderer may.
+        if (!bos_.empty()) object["bos_token"] = bos_;
+        if (!eos_.empty()) object["eos_token"] = eos_;
         auto text = render_(what);
         if (!text && text.error().fault != Fault::no_memory)
             return fail(Fault::usage, "messages: the chat template refused them: {}", text.error().message);
