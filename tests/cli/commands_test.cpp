@@ -1,0 +1,101 @@
+// tests/cli/commands_test.cpp - the commands from outside: answers, exit codes, JSON, and bad input.
+#include <boost/json.hpp>
+#include <cmath>
+#include <cstring>
+
+#include "program.h"
+
+namespace hearth::tests {
+namespace {
+
+class CommandsTest : public ProgramTest {};
+
+TEST_F(CommandsTest, ExitCodesSayWhatWentWrong) {
+    EXPECT_EQ(run({"--help"}).exit_code, 0);
+    EXPECT_EQ(run({"--version"}).out, "hearth 0.1.0\n");
+    EXPECT_EQ(run({}).exit_code, 2);
+    EXPECT_EQ(run({"bench", "--prompt", "0"}).exit_code, 2);
+    EXPECT_EQ(run({"no-such-command"}).exit_code, 2);
+    const Outcome absent = run({"run", "no/such/model", "hi"});
+    EXPECT_EQ(absent.exit_code, 3);
+    EXPECT_NE(absent.err.find("no/such/model"), std::string::npos);
+    ASSERT_OK(write_whole(folder_ / "broken.gguf", "GGUF\3"));
+    const Outcome corrupt = run({"--json", "run", (folder_ / "broken.gguf").string(), "hi"});
+    EXPECT_EQ(corrupt.exit_code, 4);
+    EXPECT_EQ(corrupt.json().at("error").at("code").as_string(), "corrupt");
+    if (fs::exists("/dev/full")) {
+        EXPECT_EQ(run({"plan"}, "", "/dev/full").exit_code, 8);
+    }
+}
+
+TEST_F(CommandsTest, RunAnswersFromArgumentAndStdin) {
+    // The answer that transformers gives: tests/fixtures/ember/base.json, "greedy", first row.
+    const std::string question = "Remy has 2 jars. Remy buys 1 more. How many jars does Remy have now?";
+    EXPECT_EQ(run({"run", "ember", question}).out, "2 + 1 = 3. #### 3\n");
+    const Outcome piped = run({"--json", "run"}, question + "\n");
+    EXPECT_EQ(piped.exit_code, 0);
+    const Json json = piped.json();
+    EXPECT_EQ(json.at("text").as_string(), "2 + 1 = 3. #### 3");
+    EXPECT_EQ(json.at("finish_reason").as_string(), "stop");
+    const Json cut = run({"--json", "run", "ember", question, "--max-tokens", "3"}).json();
+    EXPECT_EQ(cut.at("finish_reason").as_string(), "length");
+    EXPECT_EQ(cut.at("completion_tokens").as_int64(), 3);
+    EXPECT_EQ(run({"run"}, "").exit_code, 2);
+    const std::string endless(100'000, 'x');
+    EXPECT_EQ(run({"run"}, endless).exit_code, 6);
+}
+
+TEST_F(CommandsTest, LogitsWritesWhatTransformersComputes) {
+    const fs::path model = fixture("models") / "qwen3-tied", out = folder_ / "logits.npy";
+    const std::string want = read_text(model / "logits.npy", 1 << 28).value();
+    std::string first;
+    for (const char* prefill : {"150", "19", "0"}) {
+        const Outcome ran = run({"logits", model.string(), "--ids", (model / "ids.json").string(), "--out",
+                                 out.string(), "--prefill", prefill, "--exact"});
+        ASSERT_EQ(ran.exit_code, 0) << ran.err;
+        const std::string got = read_text(out, 1 << 28).value();
+        ASSERT_EQ(got.size(), want.size());
+        EXPECT_EQ(got.substr(0, 128), want.substr(0, 128));  // the header, as NumPy writes it
+        double worst = 0, scale = 0;
+        for (std::size_t at = 128; at < want.size(); at += sizeof(float)) {
+            float a = 0, b = 0;
+            std::memcpy(&a, got.data() + at, sizeof a);
+            std::memcpy(&b, want.data() + at, sizeof b);
+            worst = std::max(worst, std::fabs(static_cast<double>(a) - static_cast<double>(b)));
+            scale = std::max(scale, std::fabs(static_cast<double>(b)));
+        }
+        EXPECT_LT(worst / scale, 1e-4);
+        if (first.empty()) first = got;
+        EXPECT_EQ(got, first) << "prefill " << prefill;
+    }
+    ASSERT_OK(write_whole(folder_ / "ids.json", "[1, 96]"));
+    const auto refused = [&](const char* ids) {
+        EXPECT_TRUE(write_whole(folder_ / "ids.json", ids).has_value());
+        fs::remove(out);
+        const int code =
+            run({"logits", model.string(), "--ids", (folder_ / "ids.json").string(), "--out", out.string()})
+                .exit_code;
+        EXPECT_FALSE(fs::exists(out)) << ids;
+        return code;
+    };
+    EXPECT_EQ(refused("[1, 96]"), 6);
+    EXPECT_EQ(refused("[]"), 2);
+    EXPECT_EQ(refused("[\"1\"]"), 4);
+    EXPECT_EQ(refused("{"), 4);
+    EXPECT_EQ(refused("[-1]"), 6);
+}
+
+TEST_F(CommandsTest, MeasuringCommandsSpeakJson) {
+    const Json bench = run({"--json", "bench", "--prompt", "64", "--decode", "8", "--repeats", "1"}).json();
+    for (const char* key :
+         {"prefill_tokens_per_second", "decode_tokens_per_second", "ceiling_read_bytes_per_second",
+          "decode_share_of_bandwidth", "decode_bytes_per_second"})
+        EXPECT_GT(bench.at(key).to_number<double>(), 0) << key;
+    const Json plan = run({"--json", "plan", "--context", "64"}).json();
+    EXPECT_EQ(plan.at("parameters").as_int64(), 6'033'408);
+    const Json doctor = run({"--json", "doctor"}).json();
+    EXPECT_GE(doctor.at("cores_usable").as_int64(), 1);
+}
+
+}  // namespace
+}  // namespace hearth::tests

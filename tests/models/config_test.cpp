@@ -1,0 +1,166 @@
+// tests/models/config_test.cpp - configs at and beyond their limits: an error that names the key, never a
+// crash.
+#include "models/config.h"
+
+#include <gtest/gtest.h>
+
+#include <unistd.h>
+#include <boost/json.hpp>
+
+#include <cmath>
+#include <cstring>
+
+#include "material.h"
+#include "models/checkpoint.h"
+
+namespace hearth::models {
+namespace {
+
+Json ember_config() {
+    const fs::path path = tests::source_dir() / "models" / "ember" / "config.json";
+    return parse_json(read_text(path, 1 << 20).value(), "config.json").value();
+}
+
+TEST(Config, ReadsEmber) {
+    const auto config = read_hf_config(ember_config(), "config.json");
+    ASSERT_OK(config);
+    EXPECT_EQ(config->architecture, "qwen3");
+    EXPECT_EQ(config->n_layers, 6);
+    EXPECT_EQ(config->n_heads, 8);
+    EXPECT_EQ(config->n_kv_heads, 2);
+    EXPECT_EQ(config->head_dim, 64);
+    EXPECT_EQ(config->d_ff, 768);
+    EXPECT_TRUE(config->tied_embeddings);
+    EXPECT_EQ(config->eos_ids, std::vector<int>{2});
+    EXPECT_EQ(config->rope.theta, 10000);
+}
+
+TEST(Config, RefusesEveryCountOutsideItsLimits) {
+    for (const char* key :
+         {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
+          "num_key_value_heads", "head_dim", "max_position_embeddings"})
+        for (const Json& bad : {Json(0), Json(-1), Json(INT64_MAX), Json(UINT64_MAX), Json(1e300), Json(2.5),
+                                Json("8"), Json(boost::json::array{8})}) {
+            Json json = ember_config();
+            json.as_object()[key] = bad;
+            const auto config = read_hf_config(json, "config.json");
+            ASSERT_FALSE(config.has_value()) << key << " " << boost::json::serialize(bad);
+            EXPECT_NE(config.error().message.find(key), std::string::npos) << config.error().message;
+        }
+    for (const char* key :
+         {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "model_type"}) {
+        Json json = ember_config();
+        json.as_object().erase(key);
+        const auto config = read_hf_config(json, "config.json");
+        ASSERT_FALSE(config.has_value()) << key;
+        EXPECT_NE(config.error().message.find(key), std::string::npos);
+    }
+}
+
+TEST(Config, RefusesWhatItWouldComputeWrongly) {
+    const auto fault = [](const char* key, Json value) {
+        Json json = ember_config();
+        json.as_object()[key] = std::move(value);
+        const auto config = read_hf_config(json, "config.json");
+        return config ? Fault::internal : config.error().fault;
+    };
+    EXPECT_EQ(fault("model_type", "gpt_bigcode"), Fault::unsupported);
+    EXPECT_EQ(fault("hidden_act", "gelu"), Fault::unsupported);
+    EXPECT_EQ(fault("use_sliding_window", true), Fault::unsupported);
+    EXPECT_EQ(fault("rope_parameters", {{"rope_type", "yarn"}, {"factor", 4}}), Fault::unsupported);
+    EXPECT_EQ(fault("rope_parameters", {{"rope_type", "default"}, {"partial_rotary_factor", 0.5}}),
+              Fault::unsupported);
+    EXPECT_EQ(fault("rope_parameters", {{"rope_type", "default"}, {"rope_theta", 0}}), Fault::out_of_range);
+    EXPECT_EQ(
+        fault("rope_parameters",
+              {{"rope_type", "llama3"}, {"factor", 8}, {"low_freq_factor", 4}, {"high_freq_factor", 4}}),
+        Fault::out_of_range);
+    EXPECT_EQ(fault("num_key_value_heads", 3), Fault::out_of_range);
+    EXPECT_EQ(fault("head_dim", 63), Fault::out_of_range);
+    EXPECT_EQ(fault("rms_norm_eps", 0), Fault::out_of_range);
+    EXPECT_EQ(fault("eos_token_id", -5), Fault::out_of_range);
+    EXPECT_EQ(fault("eos_token_id", "2"), Fault::corrupt);
+}
+
+TEST(Config, OldAndNewSpellingsOfRopeAgree) {
+    Json old = ember_config();
+    old.as_object().erase("rope_parameters");
+    old.as_object()["rope_theta"] = 500000.0;
+    old.as_object()["rope_scaling"] = {{"type", "llama3"},
+                                       {"factor", 8.0},
+                                       {"low_freq_factor", 1.0},
+                                       {"high_freq_factor", 4.0},
+                                       {"original_max_position_embeddings", 8192}};
+    Json fresh = ember_config();
+    fresh.as_object()["rope_parameters"] = {
+        {"rope_type", "llama3"},  {"rope_theta", 500000.0},  {"factor", 8.0},
+        {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0}, {"original_max_position_embeddings", 8192}};
+    const auto a = read_hf_config(old, "old"), b = read_hf_config(fresh, "fresh");
+    ASSERT_OK(a);
+    ASSERT_OK(b);
+    EXPECT_EQ(rope_frequencies(a->rope, 128), rope_frequencies(b->rope, 128));
+}
+
+// What a stranger's folder may hold: each is refused with the tensor's name.
+class CheckpointTest : public testing::Test {
+  protected:
+    void SetUp() override {
+        folder_ = fs::temp_directory_path() / fmt::format("hearth-checkpoint-test-{}", getpid());
+        fs::remove_all(folder_);
+        fs::create_directories(folder_);
+        fs::copy(tests::source_dir() / "models" / "ember" / "config.json", folder_);
+    }
+    void TearDown() override { fs::remove_all(folder_); }
+    void write(const std::vector<formats::SafetensorsWriter::Declaration>& tensors,
+               const std::vector<std::vector<std::byte>>& data) {
+        auto writer = formats::SafetensorsWriter::create(folder_ / "model.safetensors", tensors, {});
+        ASSERT_OK(writer);
+        for (const auto& bytes : data) ASSERT_OK(writer->append(bytes));
+        ASSERT_OK(writer->commit());
+    }
+    static std::vector<std::byte> f32(float value) {
+        std::vector<std::byte> bytes(4);
+        std::memcpy(bytes.data(), &value, 4);
+        return bytes;
+    }
+    fs::path folder_;
+};
+
+TEST_F(CheckpointTest, Nvfp4WithAReciprocalOrBrokenScaleIsRefused) {
+    for (const float scale : {2688.0f, 1.0f, 0.0f, -0.5f, std::nanf(""), HUGE_VALF}) {
+        write({{"a.weight", DType::u8, Shape{4, 8}},
+               {"a.weight_scale", DType::f8_e4m3, Shape{4, 1}},
+               {"a.weight_scale_2", DType::f32, Shape{}}},
+              {std::vector<std::byte>(32), std::vector<std::byte>(4, std::byte{0x38}), f32(scale)});
+        const auto checkpoint = Checkpoint::open(folder_);
+        ASSERT_OK(checkpoint);
+        const auto linear = checkpoint->linear("a.weight", Shape{4, 16});
+        ASSERT_FALSE(linear.has_value()) << scale;
+        EXPECT_NE(linear.error().message.find("a.weight"), std::string::npos);
+    }
+    write({{"a.weight", DType::u8, Shape{4, 8}},
+           {"a.weight_scale", DType::f8_e4m3, Shape{4, 1}},
+           {"a.weight_scale_2", DType::f32, Shape{}}},
+          {std::vector<std::byte>(32), std::vector<std::byte>(4, std::byte{0x38}), f32(0.25f)});
+    const auto checkpoint = Checkpoint::open(folder_);
+    ASSERT_OK(checkpoint);
+    EXPECT_OK(checkpoint->linear("a.weight", Shape{4, 16}));
+    EXPECT_EQ(checkpoint->linear("a.weight", Shape{4, 32}).error().fault, Fault::corrupt);
+    EXPECT_EQ(checkpoint->linear("a.weight", Shape{8, 16}).error().fault, Fault::corrupt);
+    EXPECT_EQ(checkpoint->linear("gone.weight", Shape{4, 16}).error().fault, Fault::corrupt);
+}
+
+TEST_F(CheckpointTest, CompressedTensorsScaleIsADivisor) {
+    write({{"a.weight_global_scale", DType::f32, Shape{1}},
+           {"a.weight_packed", DType::u8, Shape{4, 8}},
+           {"a.weight_scale", DType::f8_e4m3, Shape{4, 1}}},
+          {f32(8.0f), std::vector<std::byte>(32), std::vector<std::byte>(4, std::byte{0x38})});
+    const auto checkpoint = Checkpoint::open(folder_);
+    ASSERT_OK(checkpoint);
+    const auto linear = checkpoint->linear("a.weight", Shape{4, 16});
+    ASSERT_OK(linear);
+    EXPECT_EQ(linear->scale, 0.125f);
+}
+
+}  // namespace
+}  // namespace hearth::models
