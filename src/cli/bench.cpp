@@ -1,9 +1,6 @@
 // cli/bench.cpp - hearth bench MODEL: tokens per second, and their share of what this machine can do.
-#include <boost/json.hpp>
-
-#include "base/terminal.h"
+#include "cli/benchmark_output.h"
 #include "cli/command.h"
-#include "engine/benchmark.h"
 #include "hub/default_model.h"
 #include "models/model.h"
 
@@ -16,25 +13,6 @@ struct Options {
     int chunk = 256;
 };
 
-Json to_json_value(const engine::Benchmark& b, const std::string& model, const std::string& isa) {
-    return {{"model", model},
-            {"kernels", isa},
-            {"threads", b.ceilings.threads},
-            {"prompt_tokens", b.prompt_tokens},
-            {"decode_tokens", b.decode_tokens},
-            {"prefill_tokens_per_second", b.prefill_tokens_per_second},
-            {"decode_tokens_per_second", b.decode_tokens_per_second},
-            {"weight_bytes_per_token", b.weight_bytes_per_token},
-            {"kv_bytes_per_token", b.kv_bytes_per_token},
-            {"flops_per_token", b.flops_per_token},
-            {"decode_bytes_per_second", b.decode_bytes_per_second},
-            {"prefill_flops_per_second", b.prefill_flops_per_second},
-            {"ceiling_read_bytes_per_second", b.ceilings.read_bytes_per_second},
-            {"ceiling_flops_per_second", b.ceilings.flops_per_second},
-            {"decode_share_of_bandwidth", b.decode_share()},
-            {"prefill_share_of_flops", b.prefill_share()}};
-}
-
 Result<int> run(const Options& options, const GlobalOptions& global) {
     ThreadPool pool({.threads = global.threads});
     HEARTH_TRY(const fs::path path, hub::find_model(options.model));
@@ -44,34 +22,11 @@ Result<int> run(const Options& options, const GlobalOptions& global) {
                    model, {.threads = global.threads, .batch_max = 1, .chunk_tokens = options.chunk}));
     HEARTH_TRY(const engine::Benchmark b, engine::benchmark(*engine, options.bench));
     if (global.json) {
-        HEARTH_TRY_STATUS(print_json(to_json_value(b, model->name, engine->kernels_name())));
+        HEARTH_TRY_STATUS(print_json(benchmark_json(b, model->name, engine->kernels_name())));
         return 0;
     }
-    using enum Table::Align;
-    Table table({{"phase"},
-                 {"tokens", right},
-                 {"tokens/s", right},
-                 {"reached", right},
-                 {"ceiling here", right},
-                 {"share", right}});
-    table.add({"prefill", fmt::format("{}", b.prompt_tokens),
-               fmt::format("{:.0f}", b.prefill_tokens_per_second),
-               fmt::format("{:.1f} GFLOP/s", b.prefill_flops_per_second / 1e9),
-               fmt::format("{:.1f} GFLOP/s", b.ceilings.flops_per_second / 1e9),
-               fmt::format("{:.0f} %", 100 * b.prefill_share())});
-    table.add({"decode", fmt::format("{}", b.decode_tokens),
-               fmt::format("{:.0f}", b.decode_tokens_per_second),
-               fmt::format("{:.1f} GB/s", b.decode_bytes_per_second / 1e9),
-               fmt::format("{:.1f} GB/s", b.ceilings.read_bytes_per_second / 1e9),
-               fmt::format("{:.0f} %", 100 * b.decode_share())});
-    HEARTH_TRY_STATUS(print(fmt::format(
-        "{}: {} of weights and {} of KV read per decoded token, {:.3g} FLOP; {} kernels, {} threads\n\n{}",
-        model->name, bytes_text(b.weight_bytes_per_token), bytes_text(b.kv_bytes_per_token),
-        b.flops_per_token, engine->kernels_name(), b.ceilings.threads, table.text())));
-    // A model inside the caches decodes faster than memory reads: the share says so instead of hiding it.
-    if (b.decode_share() > 1)
-        return print("\nThe weights fit in the processor's caches, so decode is not bound by memory here.\n")
-            .map([] { return 0; });
+    HEARTH_TRY_STATUS(
+        print(fmt::format("{}, {} kernels\n\n{}", model->name, engine->kernels_name(), benchmark_text(b))));
     return 0;
 }
 

@@ -36,7 +36,10 @@ void on_interrupt(int) { interrupted = true; }
 class Chat {
   public:
     Chat(engine::Engine& engine, const Options& options, bool stream)
-        : engine_(engine), options_(options), stream_(stream), plain_(options.raw || !engine.model().chat_template) {
+        : engine_(engine),
+          options_(options),
+          stream_(stream),
+          plain_(options.raw || !engine.model().chat_template) {
         if (!options.system.empty()) messages_.push_back({{"role", "system"}, {"content", options.system}});
     }
 
@@ -60,10 +63,12 @@ class Chat {
     Result<engine::Completion> generate(const std::string& text) {
         engine::Request request;
         if (plain_) {
-            HEARTH_TRY(request.prompt, engine_.model().tokenizer->encode(text, {.parse_special = true, .add_special = true}));
+            HEARTH_TRY(request.prompt,
+                       engine_.model().tokenizer->encode(text, {.parse_special = true, .add_special = true}));
         } else {
             HEARTH_TRY(request.prompt,
-                       models::encode_chat(engine_.model(), {{"messages", messages_}, {"add_generation_prompt", true}}));
+                       models::encode_chat(engine_.model(),
+                                           {{"messages", messages_}, {"add_generation_prompt", true}}));
         }
         request.sampling = options_.sampling;
         request.stop_strings = options_.stop;
@@ -87,7 +92,9 @@ class Chat {
 };
 
 std::string speed_line(const engine::Completion& c) {
-    const auto rate = [](std::size_t n, double seconds) { return seconds > 0 ? static_cast<double>(n) / seconds : 0; };
+    const auto rate = [](std::size_t n, double seconds) {
+        return seconds > 0 ? static_cast<double>(n) / seconds : 0;
+    };
     return fmt::format("{} prompt tokens at {:.0f}/s, {} new tokens at {:.0f}/s", c.prompt_tokens,
                        rate(static_cast<std::size_t>(c.prompt_tokens), c.prefill_seconds), c.ids.size(),
                        rate(c.ids.size(), c.decode_seconds));
@@ -95,9 +102,12 @@ std::string speed_line(const engine::Completion& c) {
 
 std::string_view reason_name(engine::StopReason reason) {
     switch (reason) {
-        case engine::StopReason::stop: return "stop";
-        case engine::StopReason::length: return "length";
-        case engine::StopReason::cancelled: return "cancelled";
+        case engine::StopReason::stop:
+            return "stop";
+        case engine::StopReason::length:
+            return "length";
+        case engine::StopReason::cancelled:
+            return "cancelled";
     }
     return "";
 }
@@ -119,7 +129,8 @@ Result<int> one_shot(engine::Engine& engine, const Options& options, const std::
     return 0;
 }
 
-constexpr const char* kHelp = "/clear forgets the conversation, /exit or Ctrl-D leaves, Ctrl-C ends an answer\n";
+constexpr const char* kHelp =
+    "/clear forgets the conversation, /exit or Ctrl-D leaves, Ctrl-C ends an answer\n";
 
 Result<int> chat_loop(engine::Engine& engine, const Options& options) {
     Chat chat(engine, options, true);
@@ -140,7 +151,8 @@ Result<int> chat_loop(engine::Engine& engine, const Options& options) {
         } else if (const auto completion = chat.answer(text)) {
             HEARTH_TRY_STATUS(print("\n" + tinted(speed_line(*completion), Tint::dim) + "\n"));
         } else {
-            fmt::print(stderr, "hearth: {}\n", completion.error().message);  // too long, say: the chat goes on
+            fmt::print(stderr, "hearth: {}\n",
+                       completion.error().message);  // too long, say: the chat goes on
         }
     }
 }
@@ -149,7 +161,9 @@ Result<int> run(const Options& options, const GlobalOptions& global) {
     HEARTH_TRY(const fs::path path, hub::find_model(options.model));
     ThreadPool pool({.threads = global.threads});
     HEARTH_TRY(const auto model, models::load_model(path, pool));
-    HEARTH_TRY(const auto engine, engine::Engine::open(model, {.threads = global.threads, .batch_max = 1, .context_max = options.context}));
+    HEARTH_TRY(const auto engine,
+               engine::Engine::open(
+                   model, {.threads = global.threads, .batch_max = 1, .context_max = options.context}));
     std::signal(SIGINT, on_interrupt);
     if (!options.prompt.empty()) {
         std::string prompt;
@@ -168,10 +182,14 @@ Action setup(CLI::App& app, const GlobalOptions& global) {
     app.add_option("MODEL", options->model, "a model folder, a .gguf file, or ember (the default)");
     app.add_option("PROMPT", options->prompt, "the message; without one: stdin, or a chat on a terminal");
     app.add_option("--system", options->system, "a system message");
-    app.add_option("--max-tokens", options->tokens_max, "of an answer")->check(CLI::Range(1, 1 << 26))->capture_default_str();
-    app.add_option("--context", options->context, "tokens of conversation and answer together (default: the model's)")
+    app.add_option("--max-tokens", options->tokens_max, "of an answer")
+        ->check(CLI::Range(1, 1 << 26))
+        ->capture_default_str();
+    app.add_option("--context", options->context,
+                   "tokens of conversation and answer together (default: the model's)")
         ->check(CLI::Range(1, 1 << 26));
-    app.add_option("--stop", options->stop, "ends the answer where this text appears (may be given several times)");
+    app.add_option("--stop", options->stop,
+                   "ends the answer where this text appears (may be given several times)");
     app.add_flag("--raw", options->raw, "no chat template: the model continues the text");
     add_sampling_flags(app, options->sampling);
     return [options, &global] { return run(*options, global); };
