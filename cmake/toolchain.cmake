@@ -10,6 +10,9 @@ target_include_directories(hearth_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_options(hearth_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
   $<$<BOOL:${HEARTH_WERROR}>:-Werror>
   -ffp-contract=off)  # A compiler that fuses a*b+c as it likes would give each build its own bits.
+# GCC 12 warns falsely of these when it inlines std::string and std::variant (GCC bugs 105651, 105562).
+target_compile_options(hearth_flags INTERFACE
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-stringop-overread>)
 if(HEARTH_SANITIZE)
   add_compile_options(-fsanitize=${HEARTH_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${HEARTH_SANITIZE})

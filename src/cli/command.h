@@ -30,6 +30,7 @@ struct Command {
 extern const Command kAudit;
 extern const Command kBench;
 extern const Command kCost;
+extern const Command kDemo;
 extern const Command kDoctor;
 extern const Command kEval;
 extern const Command kInspect;
@@ -37,7 +38,10 @@ extern const Command kLogits;
 extern const Command kPlan;
 extern const Command kQuantize;
 extern const Command kRender;
+extern const Command kRun;
+extern const Command kServe;
 extern const Command kTokenize;
+extern const Command kUp;
 
 // Writes text to stdout, whole; an error when stdout is closed or full.
 Status print(std::string_view text);

@@ -13,11 +13,15 @@ namespace {
 // In the order of the main job, then the tools.
 const Command* const kCommands[] = {
     // clang-format off
+    &kUp,
+    &kDemo,
     &kPlan,
     &kQuantize,
     &kAudit,
     &kEval,
     &kCost,
+    &kServe,
+    &kRun,
     &kBench,
     &kInspect,
     &kTokenize,

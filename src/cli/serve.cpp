@@ -5,7 +5,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/terminal.h"
-#include "cli/command.h"
+#include "cli/serving.h"
 #include "engine/engine.h"
 #include "hub/default_model.h"
 #include "models/chat.h"
@@ -16,15 +16,7 @@ namespace {
 
 constexpr std::uint64_t kKeyFileBytesMax = 1 << 20;
 
-struct Options {
-    std::string model, alias, api_key, api_key_file;
-    std::string host = "127.0.0.1";
-    int port = 8080, batch = 16, context = 0, queue = static_cast<int>(kRequestQueueMax);
-    int drain_seconds = static_cast<int>(kHttpDrainTime.count());
-    bool quiet = false;
-};
-
-Result<std::vector<std::string>> api_keys(const Options& options) {
+Result<std::vector<std::string>> api_keys(const ServeOptions& options) {
     std::vector<std::string> keys;
     if (!options.api_key.empty()) {
         HEARTH_TRY(keys, server::read_api_keys(options.api_key, "--api-key"));
@@ -46,7 +38,7 @@ std::string fingerprint(const models::Model& model) {
     return "fp_" + hash_hex(std::as_bytes(std::span(text))).substr(0, 12);
 }
 
-Status say_ready(const Options& options, const server::Service& service,
+Status say_ready(const ServeOptions& options, const server::Service& service,
                  const server::openai::ServedModel& served, const engine::Engine& engine, bool with_key,
                  bool json) {
     const bool v6 = options.host.find(':') != std::string::npos;
@@ -70,7 +62,9 @@ Status say_ready(const Options& options, const server::Service& service,
                     engine.options().batch_max, url, with_key ? "-H \"Authorization: Bearer $KEY\" " : ""));
 }
 
-Result<int> run(const Options& options, const GlobalOptions& global) {
+}  // namespace
+
+Result<int> serve(const ServeOptions& options, const GlobalOptions& global) {
     // What can be wrong on the command line is found before a model is loaded.
     HEARTH_TRY(auto keys, api_keys(options));
     HEARTH_TRY(const auto address, server::resolve_listen_address(options.host));
@@ -115,34 +109,38 @@ Result<int> run(const Options& options, const GlobalOptions& global) {
     return 0;
 }
 
-Action setup(CLI::App& app, const GlobalOptions& global) {
-    auto options = std::make_shared<Options>();
-    app.add_option("MODEL", options->model, "a model folder, a .gguf file, or ember (the default)");
-    app.add_option("--host", options->host, "the address to listen on; beyond loopback a key is needed")
+void add_serve_flags(CLI::App& app, ServeOptions& options) {
+    app.add_option("--host", options.host, "the address to listen on; beyond loopback a key is needed")
         ->capture_default_str();
-    app.add_option("--port", options->port, "0: any free one")
+    app.add_option("--port", options.port, "0: any free one")
         ->check(CLI::Range(0, 65535))
         ->capture_default_str();
-    app.add_option("--api-key", options->api_key, "the key that clients must send")
-        ->envname("HEARTH_API_KEY");
-    app.add_option("--api-key-file", options->api_key_file, "a file of keys, one a line");
-    app.add_option("--alias", options->alias,
-                   "the model's name in the API (default: its folder's or file's)");
-    app.add_option("--batch", options->batch, "answers decoded together")
+    app.add_option("--api-key", options.api_key, "the key that clients must send")->envname("HEARTH_API_KEY");
+    app.add_option("--api-key-file", options.api_key_file, "a file of keys, one a line");
+    app.add_option("--alias", options.alias, "the model's name in the API (default: its folder's or file's)");
+    app.add_option("--batch", options.batch, "answers decoded together")
         ->check(CLI::Range(1, 1024))
         ->capture_default_str();
-    app.add_option("--context", options->context,
+    app.add_option("--context", options.context,
                    "tokens of prompt and answer together (default: the model's)")
         ->check(CLI::Range(1, 1 << 26));
-    app.add_option("--queue", options->queue, "answers that may wait; more get 429")
+    app.add_option("--queue", options.queue, "answers that may wait; more get 429")
         ->check(CLI::Range(0, 100'000))
         ->capture_default_str();
-    app.add_option("--drain", options->drain_seconds,
+    app.add_option("--drain", options.drain_seconds,
                    "seconds that running answers have when the server stops")
         ->check(CLI::Range(0, 3600))
         ->capture_default_str();
-    app.add_flag("--quiet", options->quiet, "no access log");
-    return [options, &global] { return run(*options, global); };
+    app.add_flag("--quiet", options.quiet, "no access log");
+}
+
+namespace {
+
+Action setup(CLI::App& app, const GlobalOptions& global) {
+    auto options = std::make_shared<ServeOptions>();
+    app.add_option("MODEL", options->model, "a model folder, a .gguf file, or ember (the default)");
+    add_serve_flags(app, *options);
+    return [options, &global] { return serve(*options, global); };
 }
 
 }  // namespace

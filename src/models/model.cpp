@@ -88,6 +88,11 @@ Result<std::shared_ptr<const Model>> load_model(const fs::path& path, ThreadPool
     } else if (options.need_tokenizer) {
         return fail(tokenizer.error());
     }
+    if (auto chat_template = load_chat_template(path)) {
+        model->chat_template = std::move(*chat_template);
+    } else if (chat_template.error().fault != Fault::not_found) {
+        return fail(chat_template.error());
+    }
     return std::shared_ptr<const Model>(std::move(model));
 }
 

@@ -35,7 +35,8 @@ class Model {
     std::vector<LoadedTensor> tensors;  // by TensorId
     Arena arena;                        // what the packed weights live in
     std::vector<float> rope_frequencies;
-    std::optional<text::Tokenizer> tokenizer;  // absent in bare weights
+    std::optional<text::Tokenizer> tokenizer;     // absent in bare weights
+    std::optional<LoadedTemplate> chat_template;  // absent in base models
     std::uint64_t weight_bytes = 0;  // as packed: what decoding one token reads, embedding rows aside
 };
 
