@@ -2,11 +2,12 @@
 #include "audit/engine_subject.h"
 
 #include <algorithm>
+#include <boost/json.hpp>
 #include <map>
 
 #include "base/hash.h"
 #include "engine/sampler.h"
-#include "models/model.h"
+#include "models/chat.h"
 
 namespace hearth::audit {
 namespace {
@@ -93,7 +94,8 @@ class EngineSubject final : public Subject {
     }
 
     Result<std::string> render(std::string_view question) override {
-        return fmt::format("<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n", question);
+        const Json message = {{"role", "user"}, {"content", std::string(question)}};
+        return models::render_chat(model(), {{"messages", boost::json::array{message}}, {"add_generation_prompt", true}});
     }
 
     Result<std::vector<int>> encode(std::string_view text, bool specials) override {
@@ -170,9 +172,8 @@ Result<std::unique_ptr<Subject>> make_subject(std::unique_ptr<engine::Engine> en
                                               const std::string& name) {
     const models::Model& model = engine->model();
     if (!model.tokenizer) return fail(Fault::unsupported, "{}: expected a tokenizer, saw none", name);
-    if (!model.tokenizer->find("<|im_start|>") || !model.tokenizer->find("<|im_end|>"))
-        return fail(Fault::unsupported,
-                    "{}: expected a vocabulary with <|im_start|> and <|im_end|> (ChatML), saw another", name);
+    if (!model.chat_template)
+        return fail(Fault::unsupported, "{}: expected a chat template, which tasks are put through, saw none", name);
     HEARTH_TRY(SubjectFacts facts, facts_of(*engine, name));
     return std::make_unique<EngineSubject>(std::move(engine), std::move(facts));
 }

@@ -14,7 +14,7 @@ namespace hearth::server::openai {
 // The one model that is served. Everything in it outlives the server.
 struct ServedModel {
     std::string id;           // what `model` in a request names
-    std::string fingerprint;  // changes when the model's bytes or the program change
+    std::string fingerprint;  // of the program, and of the model's name, shape and size; not of its bytes
     std::int64_t created = 0;
     int vocab = 0;
     int context_max = 0;
