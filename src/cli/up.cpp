@@ -221,7 +221,10 @@ Status prepare(Job& job, const char* what) {
 }
 
 Result<int> run(Options options, const GlobalOptions& global, bool demo) {
-    Job job{.options = std::move(options), .global = global, .command = demo ? "hearth demo" : "hearth up"};
+    Job job;
+    job.options = std::move(options);
+    job.global = global;
+    job.command = demo ? "hearth demo" : "hearth up";
     if (!job.options.model.empty()) job.command += " " + job.options.model;
     HEARTH_TRY_STATUS(prepare(job, demo ? "demo" : "up"));
     for (const auto step : {plan_step, quantize_step, audit_step, bench_step, cost_step})
