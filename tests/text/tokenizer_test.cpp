@@ -94,6 +94,40 @@ TEST(Tokenizer, OffsetsCoverTheTextInOrder) {
     }
 }
 
+// The same model with other settings: added tokens of every kind, normal forms, splits, post-processors.
+TEST(Tokenizer, GivesTheReferencesIdsUnderOtherSettings) {
+    const auto base_text = read_text(tests::source_dir() / "models/ember/tokenizer.json", kTextFileBytesMax);
+    ASSERT_OK(base_text);
+    const auto variants =
+        parse_json(read_text(tests::fixture("text/variants.json"), 16 << 20).value(), "variants.json");
+    ASSERT_OK(variants);
+    for (const Json& variant : variants->get_array()) {
+        Json base = parse_json(*base_text, "tokenizer.json").value();
+        for (const auto& member : variant.at("patch").get_object()) {
+            auto& model = base.at("model").get_object();
+            if (member.key() == "model.ignore_merges")
+                model["ignore_merges"] = member.value();
+            else if (member.key() == "model.merges")
+                model["merges"].get_array().resize(member.value().to_number<std::size_t>());
+            else
+                base.get_object()[member.key()] = member.value();
+        }
+        auto spec = read_tokenizer_json(to_json(base), "", "tokenizer.json");
+        ASSERT_OK(spec);
+        const auto tokenizer = Tokenizer::make(std::move(*spec));
+        ASSERT_OK(tokenizer);
+        for (const Json& one : variant.at("cases").get_array()) {
+            const std::string text = tests::random_text(one.at(0).to_number<std::uint64_t>());
+            const auto ids = tokenizer->encode(text, {.parse_special = true, .add_special = true});
+            ASSERT_OK(ids);
+            EXPECT_EQ(*ids, boost::json::value_to<std::vector<int>>(one.at(1)))
+                << to_json(variant.at("patch")).substr(0, 300) << "\n"
+                << text;
+        }
+    }
+    EXPECT_EQ(variants->get_array().size(), 26u);
+}
+
 TEST(Tokenizer, KnowsItsControlTokens) {
     EXPECT_EQ(ember().find("<|im_end|>"), 2);
     EXPECT_EQ(ember().eos(), 2);
