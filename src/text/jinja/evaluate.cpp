@@ -12,12 +12,7 @@ namespace hearth::text::jinja {
 
 Value Interpreter::evaluate(const Expression& e, const ScopePtr& scope) {
     step();
-    struct Level {
-        int& depth;
-        ~Level() { --depth; }
-    };
-    // The statements around count the frames; an expression nests at most as deep as the parser lets it.
-    const Level level{++depth_};
+    check_stack();
     switch (e.kind) {
         case ExpressionKind::constant:
             return e.constant;

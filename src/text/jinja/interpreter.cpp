@@ -11,9 +11,9 @@
 
 namespace hearth::text::jinja {
 namespace {
-// Frames of this interpreter nest in each other; beyond this a template recurses without end. Eight megabytes
-// of stack hold several times as many.
-constexpr int kFramesMax = 3000;
+// Statements and expressions nest in each other on the stack; beyond this a template recurses without end.
+// Threads have eight megabytes.
+constexpr std::uintptr_t kStackBytesMax = 3u << 20;
 // Namespaces and macros are kept until the end of the render: they cost more than other values.
 constexpr std::uint64_t kStepsPerHolder = 100;
 }  // namespace
@@ -24,21 +24,11 @@ const Value* Scope::find(const std::string& name) const {
     return nullptr;
 }
 
-class Interpreter::Deeper {
-  public:
-    explicit Deeper(Interpreter& interpreter) : interpreter_(interpreter) {
-        if (++interpreter_.depth_ > kFramesMax) {
-            --interpreter_.depth_;
-            raise(Fault::out_of_range, 0, "expected at most {} nested steps, saw more", kFramesMax);
-        }
-    }
-    Deeper(const Deeper&) = delete;
-    Deeper& operator=(const Deeper&) = delete;
-    ~Deeper() { --interpreter_.depth_; }
-
-  private:
-    Interpreter& interpreter_;
-};
+void Interpreter::check_stack() const {
+    const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+    if (stack_base_ - here > kStackBytesMax)
+        raise(Fault::out_of_range, 0, "expected at most {} bytes of nested steps, saw more", kStackBytesMax);
+}
 
 Interpreter::Interpreter(std::unordered_map<std::string, Value> globals, std::time_t now)
     : root_(std::make_shared<Scope>()), now_(now) {
@@ -78,6 +68,7 @@ void Interpreter::check_size(std::uint64_t bytes) const {
 }
 
 std::string Interpreter::run(const Body& body) {
+    stack_base_ = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
     std::string out;
     out_ = &out;
     execute(body, root_);
@@ -130,7 +121,7 @@ Interpreter::Flow Interpreter::execute(const Body& body, const ScopePtr& scope) 
 }
 
 Interpreter::Flow Interpreter::execute(const Statement& s, const ScopePtr& scope) {
-    const Deeper deeper(*this);
+    check_stack();
     switch (s.kind) {
         case StatementKind::data:
             write(s.text);
@@ -231,7 +222,7 @@ std::string Interpreter::run_loop(const Statement& s, const ScopePtr& outer, con
                                   int level) {
     if (level >= kTemplateDepthMax)
         raise(Fault::out_of_range, 0, "expected at most {} levels of recursion, saw more", kTemplateDepthMax);
-    const Deeper deeper(*this);
+    check_stack();
     std::string out;
     std::string* const before = std::exchange(out_, &out);
     try {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <ctime>
 #include <memory>
 #include <optional>
@@ -57,7 +58,7 @@ class Interpreter {
     std::string run_loop(const Statement& loop, const ScopePtr& outer, const Value& iterable, int level);
 
   private:
-    class Deeper;
+    void check_stack() const;
     Value evaluate(const Expression& e, const ScopePtr& scope);
     Value evaluate_name(const Expression& e, const ScopePtr& scope);
     Value evaluate_unary(const Expression& e, const ScopePtr& scope);
@@ -88,7 +89,8 @@ class Interpreter {
     std::time_t now_;
     std::string* out_ = nullptr;  // where output goes
     std::uint64_t steps_ = 0;
-    int depth_ = 0, macro_depth_ = 0;
+    int macro_depth_ = 0;
+    std::uintptr_t stack_base_ = 0;
     bool autoescape_ = false;
     std::vector<std::shared_ptr<Object>> holders_;
 };

@@ -1,0 +1,29 @@
+// tests/text/fuzz/tokenizer_json_fuzz.cpp - any bytes as a tokenizer.json, and then as a text for it. What
+// encodes must decode, as bytes, to what normalization made of it or, without, to the text itself.
+#include <cstdint>
+#include <cstdlib>
+
+#include "text/tokenizer.h"
+#include "text/utf8.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    using namespace hearth::text;
+    const std::string_view input(reinterpret_cast<const char*>(data), size);
+    auto spec = read_tokenizer_json(input, {}, "fuzz");
+    if (!spec) return 0;
+    const bool plain = spec->normalization == TokenizerSpec::Normalization::none && spec->splits.empty() &&
+                       !spec->add_prefix_space && spec->added.empty() && !spec->unk;
+    const auto tokenizer = Tokenizer::make(std::move(*spec));
+    if (!tokenizer) return 0;
+    const std::string_view text = input.substr(0, 2000);
+    const auto encoding = tokenizer->encode_with_offsets(text, {.parse_special = true, .add_special = false});
+    if (!encoding) return 0;
+    for (const auto& [begin, end] : encoding->offsets)
+        if (begin > end || end > text.size()) std::abort();
+    if (plain && tokenizer->decode_bytes(encoding->ids) != replace_invalid(text)) std::abort();
+    StreamDecoder stream(*tokenizer);
+    std::string streamed;
+    for (const int id : encoding->ids) streamed += stream.push(id);
+    if (streamed + stream.flush() != tokenizer->decode(encoding->ids)) std::abort();
+    return 0;
+}

@@ -1,0 +1,327 @@
+// tests/text/hostile_test.cpp - vocabularies and templates made to hurt: an error that names the place, soon.
+#include <boost/json.hpp>
+#include <chrono>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "material.h"
+#include "text/chat_template.h"
+#include "text/normalizer.h"
+#include "text/tokenizer.h"
+
+namespace hearth::text {
+namespace {
+
+// A whole tokenizer.json of three merges.
+const char* const kSmall = R"({"added_tokens": [{"id": 6, "content": "<end>", "special": true}],
+ "normalizer": {"type": "NFC"},
+ "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+  {"type": "Split", "pattern": {"Regex": "[a-c]+| +"}, "behavior": "Isolated", "invert": false},
+  {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]},
+ "post_processor": {"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "<end>"}}],
+  "special_tokens": {"<end>": {"ids": [6]}}},
+ "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "c": 2, "ab": 3, "abc": 4, "aa": 5},
+  "merges": ["a b", ["ab", "c"], "a a"]}})";
+
+Result<Tokenizer> make(std::string_view json) {
+    HEARTH_TRY(TokenizerSpec spec, read_tokenizer_json(json, "", "t.json"));
+    return Tokenizer::make(std::move(spec));
+}
+
+std::string with(std::string_view from, std::string_view to) {
+    std::string json = kSmall;
+    const std::size_t at = json.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    return json.replace(at, from.size(), to);
+}
+
+TEST(HostileTokenizer, TheSmallOneIsWhole) {
+    const auto tokenizer = make(kSmall);
+    ASSERT_OK(tokenizer);
+    EXPECT_EQ(tokenizer->encode("abcaa<end>", {.parse_special = true, .add_special = true}).value(),
+              (std::vector<int>{4, 5, 6, 6}));
+    EXPECT_EQ(tokenizer->encode("d").error().fault, Fault::unsupported);  // a byte without a token
+}
+
+TEST(HostileTokenizer, TruncationAtEveryByteIsAnError) {
+    const std::string whole = kSmall;
+    for (std::size_t n = 0; n < whole.size(); ++n) {
+        const auto made = make(std::string_view(whole).substr(0, n));
+        ASSERT_FALSE(made.has_value()) << n;
+        EXPECT_NE(made.error().message.find("t.json"), std::string::npos);
+    }
+}
+
+TEST(HostileTokenizer, EachFaultNamesItsPlace) {
+    const std::pair<std::string, const char*> cases[] = {
+        {with("\"a b\"", "\"a x\""), "merge 0"},
+        {with("\"a b\"", "\"a  b\""), "/merges/0"},
+        {with("\"a b\"", "\"ab\""), "/merges/0"},
+        {with("\"a b\"", "\" b\""), "/merges/0"},
+        {with("\"a b\"", "7"), "/merges/0"},
+        {with("\"a b\"", "[\"a\"]"), "/merges/0"},
+        {with("\"a b\"", "[\"\", \"a\"]"), "/merges/0"},
+        {with("\"a b\"", "\"b a\""), "merge 0"},  // "ba" is no token
+        {with("\"abc\": 4", "\"abc\": 3"), "abc"},
+        {with("\"abc\": 4", "\"abc\": -1"), "abc"},
+        {with("\"abc\": 4", "\"abc\": 4.5"), "abc"},
+        {with("\"abc\": 4", "\"abc\": 2147483647"), "abc"},
+        {with("\"abc\": 4", "\"abc\": 9223372036854775807"), "abc"},
+        {with("\"abc\": 4", "\"abc\": 18446744073709551615"), "abc"},
+        {with("\"abc\": 4", "\"\": 4"), "vocab"},
+        {with("{\"a\": 0, \"b\": 1, \"c\": 2, \"ab\": 3, \"abc\": 4, \"aa\": 5}", "[]"), "vocab"},
+        {with("\"id\": 6", "\"id\": -6"), "added_tokens/0/id"},
+        {with("\"id\": 6", "\"id\": 4000000000"), "added_tokens/0/id"},
+        {with("\"<end>\", \"special\"", "\"\", \"special\""), "added token 0"},
+        {with("\"ids\": [6]", "\"ids\": [600]"), "post-processor"},
+        {with("\"ids\": [6]", "\"ids\": 6"), "ids"},
+        {with("\"type\": \"NFC\"", "\"type\": \"Lowercase\""), "normalizer"},
+        {with("\"type\": \"Split\"", "\"type\": \"Metaspace\""), "pre_tokenizer/pretokenizers/0"},
+        {with("\"Isolated\"", "\"Nowhere\""), "pre_tokenizer/pretokenizers/0"},
+        {with("[a-c]+| +", "[a-c"), "split 0"},
+        {with("\"type\": \"ByteLevel\"", "\"type\": \"Punctuation\""), "pretokenizers/1"},
+        {with("\"type\": \"BPE\"", "\"type\": \"Unigram\""), "/model"},
+        {with("\"type\": \"BPE\"", "\"type\": 3"), "/model/type"},
+        {"{}", "model"},
+        {"[]", "t.json"},
+        {"null", "t.json"},
+    };
+    for (const auto& [json, place] : cases) {
+        const auto made = make(json);
+        ASSERT_FALSE(made.has_value()) << json;
+        EXPECT_NE(made.error().message.find(place), std::string::npos) << made.error().message;
+        EXPECT_TRUE(made.error().fault == Fault::corrupt || made.error().fault == Fault::unsupported ||
+                    made.error().fault == Fault::out_of_range)
+            << made.error().message;
+    }
+}
+
+TEST(HostileTokenizer, DeepJsonIsAnError) {
+    std::string deep(100'000, '[');
+    EXPECT_FALSE(make(deep).has_value());
+    std::string objects;
+    for (int i = 0; i < 100'000; ++i) objects += "{\"model\":";
+    EXPECT_FALSE(make(objects).has_value());
+}
+
+TEST(HostileTokenizer, ARunawayPatternStops) {
+    const auto tokenizer = make(with("[a-c]+| +", "(a+)+$"));
+    ASSERT_OK(tokenizer);
+    const auto start = std::chrono::steady_clock::now();
+    const auto ids = tokenizer->encode(std::string(5'000, 'a') + "b");
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    ASSERT_FALSE(ids.has_value());
+    EXPECT_EQ(ids.error().fault, Fault::out_of_range);
+    EXPECT_LT(took.count(), 20.0);
+    EXPECT_FALSE(make(with("[a-c]+| +", std::string(kPatternBytesMax + 1, 'a'))).has_value());
+    EXPECT_OK(make(with("[a-c]+| +", std::string(kPatternBytesMax, 'a'))));
+}
+
+TEST(HostileTokenizer, OddGgufVocabularies) {
+    GgufVocabulary good;
+    good.where = "v.gguf";
+    good.model = "gpt2";
+    good.pre = "gpt-2";
+    good.tokens = {"a", "b", "ab", "<s>"};
+    good.token_types = {1, 1, 1, 3};
+    good.merges = {"a b"};
+    good.bos = 3;
+    good.add_bos = true;
+    const auto make_it = [](GgufVocabulary v) -> Result<Tokenizer> {
+        HEARTH_TRY(TokenizerSpec spec, spec_from_gguf(std::move(v)));
+        return Tokenizer::make(std::move(spec));
+    };
+    const auto whole = make_it(good);
+    ASSERT_OK(whole);
+    EXPECT_EQ(whole->encode("ab", {.add_special = true}).value(), (std::vector<int>{3, 2}));
+    const auto broken = [&](auto&& change, const char* place) {
+        GgufVocabulary v = good;
+        change(v);
+        const auto made = make_it(std::move(v));
+        ASSERT_FALSE(made.has_value()) << place;
+        EXPECT_NE(made.error().message.find(place), std::string::npos) << made.error().message;
+    };
+    using V = GgufVocabulary;
+    broken(
+        [](V& v) {
+            v.tokens.clear();
+            v.token_types.clear();
+            v.bos.reset();
+        },
+        "tokens");
+    broken([](V& v) { v.tokens[1] = "a"; }, "token 1");
+    broken([](V& v) { v.token_types.pop_back(); }, "token_type");
+    broken([](V& v) { v.merges = {"a"}; }, "merges[0]");
+    broken([](V& v) { v.merges = {"a "}; }, "merges[0]");
+    broken([](V& v) { v.merges = {""}; }, "merges[0]");
+    broken([](V& v) { v.merges = {"a c"}; }, "merge 0");
+    broken([](V& v) { v.bos = 4; }, "bos_token_id");
+    broken([](V& v) { v.bos = -1; }, "bos_token_id");
+    broken([](V& v) { v.eos = 1'000'000'000'000; }, "eos_token_id");
+    broken([](V& v) { v.pre = "of-tomorrow"; }, "tokenizer.ggml.pre");
+    broken([](V& v) { v.model = "llama"; }, "tokenizer.ggml.model");
+    broken([](V& v) { v.tokens[3] = "\xFF"; }, "added token 0");
+}
+
+TEST(HostileTokenizer, AMegabyteOfMarksNormalizesInTime) {
+    std::string marks = "a";
+    while (marks.size() < 1'000'000) marks += "\u0301\u0327";  // out of order, each pair
+    const auto start = std::chrono::steady_clock::now();
+    const std::string normal = normalize(marks, TokenizerSpec::Normalization::nfd);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    EXPECT_EQ(normal.size(), marks.size());
+    EXPECT_EQ(normal.substr(0, 5), "a\u0327\u0327");
+    EXPECT_LT(took.count(), 5.0);
+}
+
+// Templates.
+
+Result<std::string> render(std::string_view source) {
+    HEARTH_TRY(const ChatTemplate parsed, ChatTemplate::parse(source, "t.jinja"));
+    return parsed.render({{"messages", boost::json::array{}}});
+}
+
+std::string repeated(std::string_view text, int n) {
+    std::string out;
+    for (int i = 0; i < n; ++i) out += text;
+    return out;
+}
+
+TEST(HostileTemplate, BudgetsStopIt) {
+    const std::string ten = repeated("{% for i in range(100000) %}", 3) + repeated("{% endfor %}", 3);
+    const std::string cases[] = {
+        "{{ range(10**9) }}",
+        "{{ range(0, 10**18, 1) }}",
+        "{{ range(-9223372036854775807, 9223372036854775807) }}",
+        "{{ 'A' * 10**9 }}",
+        "{{ [0] * 10**9 }}",
+        "{{ 'A' * 10**18 }}",
+        "{{ [1, 2] * 9223372036854775807 }}",
+        "{{ 10 ** 10 ** 10 }}",
+        "{{ 'x'.center(10**12) }}",
+        "{{ 'x'.zfill(10**12) }}",
+        "{{ '%1000000000d' % 1 }}",
+        "{{ '{:1000000000}'.format(1) }}",
+        "{{ 'a'|indent(10**10, true) }}",
+        "{{ [1]|tojson(indent=10**10) }}",
+        "{{ [1]|batch(10**12, 0)|list }}",
+        "{{ [1]|slice(10**12)|list }}",
+        "{{ 'a\tb'.expandtabs(10**9) }}",
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        "{% macro f(x) %}{{ f([x]) }}{% endmacro %}{{ f(1) }}",
+        "{% macro f() %}{% call f() %}{% endcall %}{{ caller is defined }}{% endmacro %}{{ f() }}",
+        "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
+        "{% set ns = namespace(s='aaaaaaaa') %}{% for i in range(64) %}{% set ns.s = ns.s ~ ns.s %}{% endfor "
+        "%}",
+        "{% set ns = namespace(s='aaaaaaaa') %}{% for i in range(64) %}{% set ns.s = ns.s|replace('a', ns.s) "
+        "%}{% endfor %}",
+        "{% set ns = namespace(s=[0]) %}{% for i in range(64) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+        "{% set ns = namespace(s=[0]) %}{% for i in range(100000) %}{% set ns.s = [ns.s] %}{% endfor %}",
+        "{% set ns = namespace(s={}) %}{% for i in range(100000) %}{% set ns.s = {'a': ns.s} %}{% endfor %}",
+        "{% set ns = namespace(s='') %}{% for i in range(100000) %}{% set ns.s = [ns.s].index %}{% endfor %}",
+        "{% set ns = namespace(s='a') %}{% for i in range(100000) %}{% set ns.s = cycler(ns.s) %}{% endfor "
+        "%}",
+        ten};
+    for (const std::string& source : cases) {
+        const auto start = std::chrono::steady_clock::now();
+        const auto text = render(source);
+        const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+        EXPECT_FALSE(text.has_value()) << source;
+        if (!text) {
+            EXPECT_EQ(text.error().fault, Fault::out_of_range) << source << "\n" << text.error().message;
+            EXPECT_NE(text.error().message.find("t.jinja: line 1"), std::string::npos)
+                << text.error().message;
+        }
+        // All steps of the budget, under sanitizers and on a busy machine, at worst.
+        EXPECT_LT(took.count(), source == ten ? 300.0 : 10.0) << source;
+    }
+}
+
+TEST(HostileTemplate, DeepSourceIsAnError) {
+    const std::string cases[] = {"{{ " + repeated("(", 100'000) + repeated(")", 100'000) + " }}",
+                                 "{{ " + repeated("[", 100'000) + " }}",
+                                 "{{ " + repeated("not ", 100'000) + "1 }}",
+                                 "{{ " + repeated("-", 100'000) + "1 }}",
+                                 "{{ 1" + repeated("+1", 100'000) + " }}",
+                                 "{{ 1" + repeated("|abs", 100'000) + " }}",
+                                 "{{ x" + repeated(".y", 100'000) + " }}",
+                                 "{{ x" + repeated("[0]", 100'000) + " }}",
+                                 "{{ x" + repeated("()", 100'000) + " }}",
+                                 "{{ 1" + repeated(" if 1 else 1", 100'000) + " }}",
+                                 "{{ 1" + repeated(" if 1", 100'000) + " }}",
+                                 "{{ 1" + repeated(" or 1", 100'000) + " }}",
+                                 "{{ 1" + repeated("**1", 100'000) + " }}",
+                                 "{{ 1" + repeated(" is eq 1", 100'000) + " }}",
+                                 repeated("{% if 1 %}", 100'000),
+                                 repeated("{% for x in y %}", 100'000),
+                                 "{% for " + repeated("(", 100'000) + "x in y %}",
+                                 "{% set " + repeated("(", 100'000) + "x = y %}",
+                                 "{% set x " + repeated("|upper", 100'000) + " %}{% endset %}"};
+    for (const std::string& source : cases) {
+        const auto parsed = ChatTemplate::parse(source, "t.jinja");
+        EXPECT_FALSE(parsed.has_value()) << source.substr(0, 40);
+    }
+    EXPECT_FALSE(ChatTemplate::parse(std::string(kTemplateSourceBytesMax + 1, 'a'), "t.jinja").has_value());
+    EXPECT_TRUE(ChatTemplate::parse(std::string(kTemplateSourceBytesMax, 'a'), "t.jinja").has_value());
+}
+
+TEST(HostileTemplate, ChainsThatAreLongButFlatWork) {
+    EXPECT_EQ(render("{{ ''" + repeated(" ~ 'a'", 10'000) + " }}").value(), std::string(10'000, 'a'));
+    EXPECT_EQ(render("{{ [" + repeated("1,", 10'000) + "]|length }}").value(), "10000");
+    EXPECT_EQ(render(repeated("{% if true %}a{% endif %}", 10'000)).value(), std::string(10'000, 'a'));
+    EXPECT_OK(render("{{ 1" + repeated("+1", 150) + " }}"));
+    // As deep as the parser allows, in every level of a recursion as deep as the interpreter allows.
+    const std::string nested = repeated("(", 60) + "f(n - 1)" + repeated(")", 60);
+    EXPECT_FALSE(render("{% macro f(n) %}{{ " + repeated("[", 40) + "f(n)" + repeated("]", 40) +
+                        " }}{% endmacro %}{{ f(0) }}")
+                     .has_value());
+    EXPECT_OK(render("{% macro f(n) %}{% if n %}{{ " + nested + " }}{% endif %}{% endmacro %}{{ f(30) }}"));
+}
+
+// Namespaces, macros and scopes that hold each other: no leak (the sanitizer build tells) and no deep free.
+TEST(HostileTemplate, ValuesThatHoldThemselvesAreFreed) {
+    const char* const cases[] = {
+        "{% set ns = namespace() %}{% set ns.me = ns %}{% set ns.list = [ns, {'a': ns}] %}{{ ns.me.me is "
+        "defined }}",
+        "{% set ns = namespace(last=0) %}{% for i in range(50000) %}{% set ns.last = namespace(last=ns.last) "
+        "%}{% endfor %}",
+        "{% macro f() %}{% endmacro %}{% set g = f %}{% macro h() %}{{ g }}{% endmacro %}{{ h is defined }}",
+        "{% set ns = namespace(f=0) %}{% for i in range(50000) %}{% set before = ns.f %}{% macro g() %}{{ "
+        "before }}"
+        "{% endmacro %}{% set ns.f = g %}{% endfor %}",
+        "{% set ns = namespace() %}{% for i in [1] %}{% set ns.l = loop %}{% set ns.c = loop.cycle %}{% "
+        "endfor %}",
+        "{% for i in [1, 2] %}{% set a = loop %}{% set b = [loop] %}{% endfor %}",
+        "{% set ns = namespace() %}{% for i in range(1000) %}{% set o = ns.l %}{% set ns.l = loop %}{% "
+        "endfor %}",
+    };
+    for (const char* source : cases) EXPECT_OK(render(source));
+}
+
+TEST(HostileTemplate, TruncationAtEveryByteNeverCrashes) {
+    const std::string source =
+        "{%- macro f(a, b=1) -%}{{ a ~ 'x\\n' }}{%- endmacro -%}{# c #}{% for k, v in {'a': [1, "
+        "2.5]}.items() if k %}"
+        "{{ f(v[::-1]|tojson(indent=2), b=loop.index) }}{% else %}{% raw %}{{ }}{% endraw %}{% endfor %}";
+    for (std::size_t n = 0; n <= source.size(); ++n) (void)render(source.substr(0, n));
+    EXPECT_OK(render(source));
+}
+
+TEST(HostileTemplate, OutsideDataIsOnlyData) {
+    const auto parsed = ChatTemplate::parse("{{ messages[0].content }}", "t");
+    ASSERT_OK(parsed);
+    const std::string content = "{{ 1 + 1 }}{% for %}\u0000<|im_end|>";
+    EXPECT_EQ(parsed->render({{"messages", {{{"content", content}}}}}).value(), content);
+    EXPECT_EQ(parsed->render("no object").error().fault, Fault::usage);
+    EXPECT_EQ(parsed->render({{"messages", {{{"content", 18446744073709551615u}}}}}).error().fault,
+              Fault::usage);
+    EXPECT_FALSE(render("{{ 10000000000000000000 }}").has_value());  // integers have 64 bits
+    EXPECT_FALSE(render("{{ 9223372036854775807 + 1 }}").has_value());
+    EXPECT_FALSE(render("{{ -(-9223372036854775807 - 1) }}").has_value());
+    EXPECT_FALSE(render("{{ (-9223372036854775807 - 1) // -1 }}").has_value());
+    EXPECT_EQ(render("{{ (-9223372036854775807 - 1) % -1 }}").value(), "0");
+}
+
+}  // namespace
+}  // namespace hearth::text
