@@ -8,7 +8,7 @@
 #include "cli/command.h"
 #include "cli/input.h"
 #include "models/tokenizer_files.h"
-#include "text/unicode.h"
+#include "text/quote.h"
 #include "text/utf8.h"
 
 namespace hearth::cli {
@@ -18,35 +18,6 @@ struct Options {
     std::string model, file = "-";
     bool ids = false, special = false, add_special = false, decode = false;
 };
-
-// A piece as one can read it: quotes around it, what does not print as escapes, bytes that are no UTF-8 as
-// \xNN.
-std::string shown(std::string_view bytes) {
-    std::string out = "\"";
-    for (std::size_t at = 0; at < bytes.size();) {
-        const text::CodePoint c = text::read_code_point(bytes, at);
-        if (!c.valid) {
-            for (std::uint32_t i = 0; i < c.bytes; ++i)
-                out += fmt::format("\\x{:02x}",
-                                   static_cast<unsigned>(static_cast<unsigned char>(bytes[at + i])));
-        } else if (c.value == '\n') {
-            out += "\\n";
-        } else if (c.value == '\t') {
-            out += "\\t";
-        } else if (c.value == '\r') {
-            out += "\\r";
-        } else if (c.value == '"' || c.value == '\\') {
-            out += '\\';
-            out += static_cast<char>(c.value);
-        } else if (text::is_printable(c.value)) {
-            text::append_code_point(out, c.value);
-        } else {
-            out += fmt::format("\\u{{{:x}}}", static_cast<unsigned>(c.value));
-        }
-        at += c.bytes;
-    }
-    return out + "\"";
-}
 
 // Ids between anything that a list of numbers may have around them: white space, commas, brackets.
 Result<std::vector<int>> parse_ids(std::string_view input, int vocab_size) {
@@ -58,8 +29,8 @@ Result<std::vector<int>> parse_ids(std::string_view input, int vocab_size) {
         int id = -1;
         const auto parsed = std::from_chars(word.data(), word.data() + word.size(), id);
         if (parsed.ec != std::errc() || parsed.ptr != word.data() + word.size() || id < 0 || id >= vocab_size)
-            return fail(Fault::usage, "ids: byte {}: expected a token id below {}, saw {:?}", at, vocab_size,
-                        text::replace_invalid(word.substr(0, 40)));
+            return fail(Fault::usage, "ids: byte {}: expected a token id below {}, saw {}", at, vocab_size,
+                        text::quoted(word));
         ids.push_back(id);
         at = input.find_first_not_of(kBetween, end);
     }
@@ -105,7 +76,7 @@ Status print_table(const text::Tokenizer& tokenizer, const text::Encoding& encod
     for (std::size_t i = 0; i < encoding.ids.size(); ++i)
         table.add({std::to_string(encoding.ids[i]), std::to_string(encoding.offsets[i].first),
                    std::to_string(encoding.offsets[i].second),
-                   shown(tokenizer.piece_bytes(encoding.ids[i]))});
+                   text::quoted(tokenizer.piece_bytes(encoding.ids[i]), kTokenBytesMax)});
     return print(table.text() + fmt::format("{} tokens, {} bytes\n", encoding.ids.size(), n_bytes));
 }
 

@@ -1,15 +1,19 @@
 // text/chat_template.cpp - the boundary of the template engine: JSON in, its exceptions turned into errors.
 #include "text/chat_template.h"
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <new>
 
 #include "text/jinja/error.h"
 #include "text/jinja/interpreter.h"
 #include "text/jinja/parser.h"
+#include "text/utf8.h"
 
 namespace hearth::text {
 namespace {
+
+constexpr std::size_t kMessageBytesMax = 2000;
 
 using jinja::Dict;
 using jinja::Value;
@@ -44,7 +48,11 @@ Value to_value(const Json& json) {
     return Value::none();
 }
 
-tl::unexpected<Error> report(const jinja::TemplateError& caught, std::string_view where) {
+// An error is one line of valid text, whatever a template puts into raise_exception.
+tl::unexpected<Error> report(jinja::TemplateError caught, std::string_view where) {
+    std::string& message = caught.error.message;
+    message = replace_invalid(std::string_view(message).substr(0, kMessageBytesMax));
+    std::replace(message.begin(), message.end(), '\n', ' ');
     if (caught.line == 0) return fail(caught.error.at(where));
     return fail(caught.error.at(fmt::format("{}: line {}", where, caught.line)));
 }

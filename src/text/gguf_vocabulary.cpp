@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "text/quote.h"
 #include "text/splitter.h"
 #include "text/tokenizer.h"
 
@@ -43,14 +44,14 @@ Result<std::optional<int>> token_id(const GgufVocabulary& v, const char* name,
 Result<TokenizerSpec> spec_from_gguf(GgufVocabulary v) {
     if (v.model != "gpt2")
         return fail(Fault::unsupported,
-                    "{}: tokenizer.ggml.model: expected \"gpt2\" (byte-level BPE), saw {:?}", v.where,
-                    v.model);
+                    "{}: tokenizer.ggml.model: expected \"gpt2\" (byte-level BPE), saw {}", v.where,
+                    quoted(v.model));
     const std::string_view pre = v.pre.empty() ? "gpt-2" : std::string_view(v.pre);
     const auto* named = std::find_if(std::begin(kNamed), std::end(kNamed),
                                      [&](const NamedPre& candidate) { return candidate.name == pre; });
     if (named == std::end(kNamed))
-        return fail(Fault::unsupported,
-                    "{}: tokenizer.ggml.pre: expected a pre-tokenizer known here, saw {:?}", v.where, v.pre);
+        return fail(Fault::unsupported, "{}: tokenizer.ggml.pre: expected a pre-tokenizer known here, saw {}",
+                    v.where, quoted(v.pre));
     if (!v.token_types.empty() && v.token_types.size() != v.tokens.size())
         return fail(Fault::corrupt, "{}: tokenizer.ggml.token_type: expected {} entries, saw {}", v.where,
                     v.tokens.size(), v.token_types.size());
@@ -75,8 +76,8 @@ Result<TokenizerSpec> spec_from_gguf(GgufVocabulary v) {
         const std::string& merge = v.merges[i];
         const std::size_t space = merge.find(' ', 1);  // a piece is never empty
         if (space == std::string::npos || space + 1 >= merge.size())
-            return fail(Fault::corrupt, "{}: tokenizer.ggml.merges[{}]: expected two tokens, saw {:?}",
-                        v.where, i, std::string_view(merge).substr(0, 80));
+            return fail(Fault::corrupt, "{}: tokenizer.ggml.merges[{}]: expected two tokens, saw {}", v.where,
+                        i, quoted(merge));
         spec.merges.emplace_back(merge.substr(0, space), merge.substr(space + 1));
     }
     spec.tokens = std::move(v.tokens);

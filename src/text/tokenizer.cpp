@@ -11,6 +11,7 @@
 #include "text/bpe.h"
 #include "text/byte_alphabet.h"
 #include "text/normalizer.h"
+#include "text/quote.h"
 #include "text/splitter.h"
 
 namespace hearth::text {
@@ -70,8 +71,8 @@ Status Tokenizer::Impl::index_added() {
         if (!is_valid_utf8(token.content))
             return fail(Fault::corrupt, "{}: added token {}: expected UTF-8, saw other bytes", spec.where, i);
         if (!id_of_added.emplace(token.content, token.id).second)
-            return fail(Fault::corrupt, "{}: added token {}: expected a content of its own, saw {:?} again",
-                        spec.where, i, token.content);
+            return fail(Fault::corrupt, "{}: added token {}: expected a content of its own, saw {} again",
+                        spec.where, i, quoted(token.content));
         const auto id = static_cast<std::size_t>(token.id);
         bytes[id] = token.content;
         special[id] = token.special;
@@ -112,8 +113,8 @@ Status Tokenizer::Impl::index_merges() {
         const int a = id_of(left), b = id_of(right), whole = id_of(joined);
         const std::string* unknown = a < 0 ? &left : b < 0 ? &right : whole < 0 ? &joined : nullptr;
         if (unknown != nullptr)
-            return fail(Fault::corrupt, "{}: merge {}: expected tokens of the vocabulary, saw {:?}",
-                        spec.where, i, unknown->substr(0, 80));
+            return fail(Fault::corrupt, "{}: merge {}: expected tokens of the vocabulary, saw {}", spec.where,
+                        i, quoted(*unknown));
         merges.insert(a, b, {static_cast<std::uint32_t>(i), whole});
     }
     spec.merges.clear();

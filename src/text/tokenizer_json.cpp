@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/limits.h"
+#include "text/quote.h"
 #include "text/splitter.h"
 #include "text/tokenizer.h"
 
@@ -22,7 +23,8 @@ Result<std::string> type_of(const JsonCursor& at) {
 }
 
 tl::unexpected<Error> not_supported(const JsonCursor& at, std::string_view type) {
-    return fail(Fault::unsupported, "{}: expected a type that is known here, saw {:?}", at.where(), type);
+    return fail(Fault::unsupported, "{}: expected a type that is known here, saw {}", at.where(),
+                quoted(type));
 }
 
 // Ids may leave holes, but an id must not make the table much larger than the file.
@@ -39,7 +41,7 @@ Status read_vocabulary(const JsonCursor& model, TokenizerSpec& spec) {
     std::vector<bool> taken;
     for (const auto& member : members) {
         const std::string_view spelling(member.key());
-        const JsonCursor at(member.value(), fmt::format("{}/{}", vocab.where(), spelling.substr(0, 80)));
+        const JsonCursor at(member.value(), fmt::format("{}/{}", vocab.where(), quoted(spelling)));
         HEARTH_TRY(const int id, checked_id(at, members.size()));
         const auto index = static_cast<std::size_t>(id);
         if (index >= spec.tokens.size()) {
@@ -47,8 +49,8 @@ Status read_vocabulary(const JsonCursor& model, TokenizerSpec& spec) {
             taken.resize(index + 1);
         }
         if (taken[index])
-            return fail(Fault::corrupt, "{}: expected an id of its own, saw {}, which is {:?} too",
-                        at.where(), id, std::string_view(spec.tokens[index]).substr(0, 80));
+            return fail(Fault::corrupt, "{}: expected an id of its own, saw {}, which is {} too", at.where(),
+                        id, quoted(spec.tokens[index]));
         if (spelling.empty())
             return fail(Fault::corrupt, "{}: expected a token, saw an empty one", at.where());
         taken[index] = true;
@@ -79,7 +81,7 @@ Status read_merges(const JsonCursor& model, TokenizerSpec& spec) {
         }
         if (left.empty() || right.empty())
             return fail(Fault::corrupt, "{}/{}: expected two tokens, saw {}", merges.where(), i,
-                        to_json(item).substr(0, 80));
+                        quoted(to_json(item)));
         spec.merges.emplace_back(left, right);
     }
     return {};
@@ -100,7 +102,8 @@ Status read_model(const JsonCursor& root, TokenizerSpec& spec) {
     for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
         HEARTH_TRY(const std::string affix, model.string_or(key, ""));
         if (!affix.empty())
-            return fail(Fault::unsupported, "{}/{}: expected none, saw {:?}", model.where(), key, affix);
+            return fail(Fault::unsupported, "{}/{}: expected none, saw {}", model.where(), key,
+                        quoted(affix));
     }
     HEARTH_TRY_STATUS(read_vocabulary(model, spec));
     HEARTH_TRY_STATUS(read_merges(model, spec));
@@ -182,8 +185,8 @@ Result<Split> read_split(const JsonCursor& at) {
 Status read_pre_tokenizer(const JsonCursor& at, TokenizerSpec& spec, bool& byte_level, int depth = 0) {
     HEARTH_TRY(const std::string type, type_of(at));
     if (byte_level)
-        return fail(Fault::unsupported, "{}: expected ByteLevel to be the last step, saw {:?} after it",
-                    at.where(), type);
+        return fail(Fault::unsupported, "{}: expected ByteLevel to be the last step, saw {} after it",
+                    at.where(), quoted(type));
     if (type == "Sequence" && depth == 0) {
         HEARTH_TRY(const JsonCursor parts, at.at("pretokenizers"));
         HEARTH_TRY(const std::size_t n, parts.array_size());

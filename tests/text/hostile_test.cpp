@@ -8,6 +8,7 @@
 #include "material.h"
 #include "text/chat_template.h"
 #include "text/normalizer.h"
+#include "text/quote.h"
 #include "text/tokenizer.h"
 
 namespace hearth::text {
@@ -95,6 +96,19 @@ TEST(HostileTokenizer, EachFaultNamesItsPlace) {
                     made.error().fault == Fault::out_of_range)
             << made.error().message;
     }
+}
+
+TEST(HostileTokenizer, MessagesQuoteAnyBytesOnOneLine) {
+    EXPECT_EQ(quoted("a\n\"\\\t\x01"), R"("a\n\"\\\t\u{1}")");
+    EXPECT_EQ(quoted("\xC3"), R"("\xc3")");
+    EXPECT_EQ(quoted("\xE2\x82z"), R"("\xe2\x82z")");
+    EXPECT_EQ(quoted("\u00e9\u00e9\u00e9", 4), "\"\u00e9\u00e9...\"");
+    EXPECT_EQ(quoted("\u00e9\u00e9\u00e9", 5), "\"\u00e9\u00e9...\"");
+    const auto text =
+        ChatTemplate::parse("{{ raise_exception('a\nb') }}", "t").value().render(boost::json::object());
+    EXPECT_EQ(text.error().message, "t: line 1: the template refuses: a b");
+    EXPECT_FALSE(ChatTemplate::parse("{{ 'c\\x0\xc4\x87' }}", "t").has_value());
+    EXPECT_FALSE(ChatTemplate::parse("{{ '\\ud800' }}", "t").has_value());
 }
 
 TEST(HostileTokenizer, DeepJsonIsAnError) {

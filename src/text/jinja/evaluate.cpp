@@ -7,6 +7,7 @@
 #include "text/jinja/interpreter.h"
 #include "text/jinja/objects.h"
 #include "text/jinja/operators.h"
+#include "text/quote.h"
 
 namespace hearth::text::jinja {
 
@@ -210,14 +211,14 @@ Value Interpreter::apply_filters(const Expression* chain, Value value, const Sco
 Value Interpreter::filter(const std::string& name, const Value& value, const Arguments& arguments) {
     const FilterFunction function = find_filter(name);
     if (function == nullptr)
-        raise(Fault::unsupported, 0, "expected a filter that is known here, saw {:?}", name);
+        raise(Fault::unsupported, 0, "expected a filter that is known here, saw {}", quoted(name));
     return function(*this, value, arguments);
 }
 
 bool Interpreter::test(const std::string& name, const Value& value, const Arguments& arguments) {
     const TestFunction function = find_test(name);
     if (function == nullptr)
-        raise(Fault::unsupported, 0, "expected a test that is known here, saw {:?}", name);
+        raise(Fault::unsupported, 0, "expected a test that is known here, saw {}", quoted(name));
     return function(*this, value, arguments);
 }
 
@@ -276,8 +277,7 @@ Value Interpreter::item(const Value& object, const Value& key) {
     if (key.is_text())
         if (auto value = python_attribute(object, key.text())) return *value;
     if (key.is_text()) return missing(object, key.text());
-    return Value::undefined(
-        fmt::format("{} object has no element {}", type_name(object), repr(key).substr(0, 80)));
+    return Value::undefined(fmt::format("{} object has no element {}", type_name(object), quoted(repr(key))));
 }
 
 }  // namespace hearth::text::jinja

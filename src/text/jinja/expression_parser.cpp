@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "text/jinja/error.h"
+#include "text/quote.h"
 
 namespace hearth::text::jinja {
 
@@ -35,8 +36,7 @@ void ExpressionParser::fail_here(std::string_view expected) const {
     };
     for (const auto& [kind, name] : kNames)
         if (token.kind == kind) raise(Fault::corrupt, token.line, "expected {}, saw \"{}\"", expected, name);
-    raise(Fault::corrupt, token.line, "expected {}, saw {:?}", expected,
-          std::string_view(token.text).substr(0, 80));
+    raise(Fault::corrupt, token.line, "expected {}, saw {}", expected, quoted(token.text));
 }
 
 bool ExpressionParser::skip_op(std::string_view op) {

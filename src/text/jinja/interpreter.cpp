@@ -8,6 +8,7 @@
 #include "text/jinja/filters.h"
 #include "text/jinja/objects.h"
 #include "text/jinja/operators.h"
+#include "text/quote.h"
 
 namespace hearth::text::jinja {
 namespace {
@@ -161,8 +162,8 @@ Interpreter::Flow Interpreter::execute(const Statement& s, const ScopePtr& scope
         case StatementKind::continue_:
             return Flow::continue_;
         case StatementKind::unsupported:
-            raise(Fault::unsupported, s.line, "expected a template that stands alone, saw the tag {:?}",
-                  s.text);
+            raise(Fault::unsupported, s.line, "expected a template that stands alone, saw the tag {}",
+                  quoted(s.text));
     }
     return Flow::next;
 }

@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "text/jinja/error.h"
+#include "text/quote.h"
 #include "text/unicode.h"
 #include "text/utf8.h"
 
@@ -237,8 +238,8 @@ class Lexer {
         const auto* found = std::find_if(std::begin(kOps), std::end(kOps),
                                          [&](std::string_view candidate) { return looking_at(candidate); });
         if (found == std::end(kOps))
-            raise(Fault::corrupt, line_, "expected an expression, saw the character {:?}",
-                  rest().substr(0, read_code_point(source_, at_).bytes));
+            raise(Fault::corrupt, line_, "expected an expression, saw the character {}",
+                  quoted(rest().substr(0, read_code_point(source_, at_).bytes)));
         const char c = found->front();
         if (c == '(' || c == '[' || c == '{') {
             brackets.push_back(c == '(' ? ')' : c == '[' ? ']' : '}');
@@ -352,10 +353,10 @@ class Lexer {
         const auto part = digits.substr(0, n);
         const auto parsed = std::from_chars(part.data(), part.data() + part.size(), value, 16);
         if (part.size() < n || parsed.ptr != part.data() + n)
-            raise(Fault::corrupt, line_, "expected {} hexadecimal digits after a backslash, saw {:?}", n,
-                  part);
-        if (value > 0x10FFFF)
-            raise(Fault::corrupt, line_, "expected a character below U+110000, saw {:x}", value);
+            raise(Fault::corrupt, line_, "expected {} hexadecimal digits after a backslash, saw {}", n,
+                  quoted(part));
+        if (value > 0x10FFFF || (value >= 0xD800 && value < 0xE000))
+            raise(Fault::corrupt, line_, "expected a character after a backslash, saw {:x}", value);
         return value;
     }
 

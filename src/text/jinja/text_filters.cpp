@@ -7,6 +7,7 @@
 #include "text/jinja/filters.h"
 #include "text/jinja/operators.h"
 #include "text/jinja/text_tools.h"
+#include "text/quote.h"
 #include "text/unicode.h"
 #include "text/utf8.h"
 
@@ -310,7 +311,7 @@ Value xmlattr(Interpreter& interpreter, const Value& value, const Arguments& arg
         if (item.is_none() || item.is_undefined()) continue;
         const std::string& name = as_text(key, "xmlattr");
         if (name.find_first_of(" \t\n\r\f\v/>=") != std::string::npos)
-            raise("Invalid character in attribute name: {:?}", name);
+            raise("Invalid character in attribute name: {}", quoted(name));
         out += (out.empty() ? "" : " ") + escape_html(name) + "=\"" + escaped_text(item, true) + "\"";
         interpreter.check_size(out.size());
     }

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "text/jinja/error.h"
 #include "text/jinja/operators.h"
+#include "text/quote.h"
 #include "text/utf8.h"
 
 namespace hearth::text::jinja {
@@ -67,7 +68,7 @@ Spec parse_spec(std::string_view text) {
         if (at == digits) raise("Format specifier missing precision");
     }
     if (at < text.size()) spec.type = text[at++];
-    if (at != text.size()) raise("expected a format specifier, saw {:?}", text);
+    if (at != text.size()) raise("expected a format specifier, saw {}", quoted(text));
     return spec;
 }
 
@@ -118,7 +119,8 @@ std::string format_integer(std::int64_t value, const Spec& spec) {
         digits = fmt::format("{:b}", magnitude);
         prefix = "0b";
     } else if (type == 'c') {
-        if (magnitude > 0x10FFFF) raise("%c arg not in range(0x110000)");
+        if (magnitude > 0x10FFFF || (magnitude >= 0xD800 && magnitude < 0xE000))
+            raise("%c arg not in range(0x110000)");
         append_code_point(digits, static_cast<char32_t>(magnitude));
         return pad(digits, "", spec, '<');
     } else {
