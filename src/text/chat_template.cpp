@@ -81,14 +81,15 @@ Result<ChatTemplate> ChatTemplate::parse(std::string_view source, std::string_vi
     }
 }
 
-Result<std::string> ChatTemplate::render(const Json& context, std::optional<std::time_t> now) const {
+Result<std::string> ChatTemplate::render(const Json& context, const RenderOptions& options) const {
     if (!context.is_object())
         return fail(Fault::usage, "{}: expected the conversation to be a JSON object", where_);
     try {
         std::unordered_map<std::string, Value> globals;
         for (const auto& member : context.get_object())
             globals[std::string(member.key())] = to_value(member.value());
-        jinja::Interpreter interpreter(std::move(globals), now.value_or(std::time(nullptr)));
+        jinja::Interpreter interpreter(std::move(globals), options.now.value_or(std::time(nullptr)),
+                                       options.steps_max);
         return interpreter.run(parsed_->body);
     } catch (const jinja::TemplateError& error) {
         return report(error, where_);

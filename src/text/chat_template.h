@@ -1,6 +1,7 @@
 // text/chat_template.h - a model's chat template: a conversation in, the text that the model reads out.
 #pragma once
 
+#include <cstdint>
 #include <ctime>
 #include <memory>
 #include <optional>
@@ -8,9 +9,15 @@
 #include <string_view>
 
 #include "base/json.h"
+#include "base/limits.h"
 #include "base/result.h"
 
 namespace hearth::text {
+
+struct RenderOptions {
+    std::optional<std::time_t> now = {};  // what strftime_now tells; the clock's time if not given
+    std::uint64_t steps_max = kTemplateStepsMax;
+};
 
 // Jinja2 as `transformers` sets it up for chat templates (docs/tokenizers-and-templates.md says how).
 // Immutable; may render from any number of threads at once.
@@ -20,9 +27,9 @@ class ChatTemplate {
     static Result<ChatTemplate> parse(std::string_view source, std::string_view where);
 
     // `context`: an object with messages, tools, add_generation_prompt, bos_token, eos_token and whatever
-    // else the template reads. `now` is what strftime_now tells; the clock's time if not given. Errors: usage
-    // (the template refuses the conversation or fails on it), unsupported, out_of_range (a budget is spent).
-    [[nodiscard]] Result<std::string> render(const Json& context, std::optional<std::time_t> now = {}) const;
+    // else the template reads. Errors: usage (the template refuses the conversation or fails on it),
+    // unsupported, out_of_range (a budget is spent).
+    [[nodiscard]] Result<std::string> render(const Json& context, const RenderOptions& options = {}) const;
 
     [[nodiscard]] const std::string& source() const { return source_; }
 

@@ -20,7 +20,8 @@ const char* const kSmall = R"({"added_tokens": [{"id": 6, "content": "<end>", "s
  "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
   {"type": "Split", "pattern": {"Regex": "[a-c]+| +"}, "behavior": "Isolated", "invert": false},
   {"type": "ByteLevel", "add_prefix_space": false, "use_regex": false}]},
- "post_processor": {"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "<end>"}}],
+ "post_processor": {"type": "TemplateProcessing",
+  "single": [{"Sequence": {"id": "A"}}, {"SpecialToken": {"id": "<end>"}}],
   "special_tokens": {"<end>": {"ids": [6]}}},
  "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "c": 2, "ab": 3, "abc": 4, "aa": 5},
   "merges": ["a b", ["ab", "c"], "a a"]}})";

@@ -26,7 +26,7 @@ std::time_t fixed_now() {  // the fixtures' clock, in local time
 
 Result<std::string> render(std::string_view source, const Json& context) {
     HEARTH_TRY(const ChatTemplate parsed, ChatTemplate::parse(source, "template"));
-    return parsed.render(context, fixed_now());
+    return parsed.render(context, {.now = fixed_now()});
 }
 
 Json fixture_json(const char* name) {
@@ -62,7 +62,7 @@ void check_template(const std::string& name, const std::string& source) {
     const auto parsed = ChatTemplate::parse(source, name);
     ASSERT_OK(parsed);
     for (std::size_t i = 0; i < conversations.get_array().size(); ++i) {
-        const auto text = parsed->render(conversations.get_array()[i], fixed_now());
+        const auto text = parsed->render(conversations.get_array()[i], {.now = fixed_now()});
         const std::string got = text ? digest(*text) : "error";
         EXPECT_EQ(got, std::string(expected.at(name).get_array()[i].get_string()))
             << name << ", conversation " << i << "\n"

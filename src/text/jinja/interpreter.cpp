@@ -31,8 +31,9 @@ void Interpreter::check_stack() const {
         raise(Fault::out_of_range, 0, "expected at most {} bytes of nested steps, saw more", kStackBytesMax);
 }
 
-Interpreter::Interpreter(std::unordered_map<std::string, Value> globals, std::time_t now)
-    : root_(std::make_shared<Scope>()), now_(now) {
+Interpreter::Interpreter(std::unordered_map<std::string, Value> globals, std::time_t now,
+                         std::uint64_t steps_max)
+    : root_(std::make_shared<Scope>()), now_(now), steps_max_(steps_max) {
     auto builtin = std::make_shared<Scope>();
     builtin->values = builtin_globals();
     auto given = std::make_shared<Scope>();
@@ -57,9 +58,8 @@ Interpreter::~Interpreter() {
 
 void Interpreter::step(std::uint64_t n) {
     steps_ += n;
-    if (steps_ > kTemplateStepsMax)
-        raise(Fault::out_of_range, 0, "expected the template to end within {} steps, saw more",
-              kTemplateStepsMax);
+    if (steps_ > steps_max_)
+        raise(Fault::out_of_range, 0, "expected the template to end within {} steps, saw more", steps_max_);
 }
 
 void Interpreter::check_size(std::uint64_t bytes) const {

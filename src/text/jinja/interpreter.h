@@ -28,7 +28,7 @@ using ScopePtr = std::shared_ptr<Scope>;
 class Interpreter {
   public:
     // `globals`: what the caller gives the template, over the built-in names. `now`: for strftime_now.
-    Interpreter(std::unordered_map<std::string, Value> globals, std::time_t now);
+    Interpreter(std::unordered_map<std::string, Value> globals, std::time_t now, std::uint64_t steps_max);
     ~Interpreter();
     Interpreter(const Interpreter&) = delete;
     Interpreter& operator=(const Interpreter&) = delete;
@@ -88,7 +88,7 @@ class Interpreter {
     ScopePtr root_;
     std::time_t now_;
     std::string* out_ = nullptr;  // where output goes
-    std::uint64_t steps_ = 0;
+    std::uint64_t steps_ = 0, steps_max_;
     int macro_depth_ = 0;
     std::uintptr_t stack_base_ = 0;
     bool autoescape_ = false;

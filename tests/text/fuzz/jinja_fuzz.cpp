@@ -15,6 +15,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         {"add_generation_prompt", true},
         {"bos_token", "<s>"}};
     const auto parsed = text::ChatTemplate::parse({reinterpret_cast<const char*>(data), size}, "fuzz");
-    if (parsed) (void)parsed->render(context, 1'767'323'045);
+    if (parsed) (void)parsed->render(context, {.now = 1'767'323'045, .steps_max = 300'000});
     return 0;
 }
