@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "cli/command.h"
 #include "cli/input.h"
+#include "hub/default_model.h"
 #include "models/tokenizer_files.h"
 
 namespace hearth::cli {
@@ -14,7 +15,8 @@ struct Options {
 };
 
 Result<int> run(const Options& options, bool json) {
-    HEARTH_TRY(const models::LoadedTemplate loaded, models::load_chat_template(options.model));
+    HEARTH_TRY(const fs::path path, hub::find_model(options.model));
+    HEARTH_TRY(const models::LoadedTemplate loaded, models::load_chat_template(path));
     HEARTH_TRY(const std::string input, read_input(options.conversation, kTextFileBytesMax));
     HEARTH_TRY(const Json conversation, parse_json(input, options.conversation));
     if (!conversation.is_object())

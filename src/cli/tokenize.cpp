@@ -7,6 +7,7 @@
 #include "base/terminal.h"
 #include "cli/command.h"
 #include "cli/input.h"
+#include "hub/default_model.h"
 #include "models/tokenizer_files.h"
 #include "text/quote.h"
 #include "text/utf8.h"
@@ -81,7 +82,8 @@ Status print_table(const text::Tokenizer& tokenizer, const text::Encoding& encod
 }
 
 Result<int> run(const Options& options, bool json) {
-    HEARTH_TRY(const text::Tokenizer tokenizer, models::load_tokenizer(options.model));
+    HEARTH_TRY(const fs::path path, hub::find_model(options.model));
+    HEARTH_TRY(const text::Tokenizer tokenizer, models::load_tokenizer(path));
     HEARTH_TRY(const std::string input, read_input(options.file, kTextFileBytesMax));
     if (options.decode) return decode(tokenizer, input, json);
     HEARTH_TRY(const text::Encoding encoding,
