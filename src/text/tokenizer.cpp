@@ -54,7 +54,7 @@ Status Tokenizer::Impl::index_tokens() {
             return fail(Fault::corrupt, "{}: token {}: expected a token of its own, saw that of id {} again",
                         spec.where, id, other->second);
         auto raw = bytes_of_spelling(spelling);
-        bytes[id] = raw ? std::move(*raw) : spelling;
+        bytes[id] = raw ? std::move(raw).value() : spelling;
     }
     return {};
 }
