@@ -95,7 +95,8 @@ class EngineSubject final : public Subject {
 
     Result<std::string> render(std::string_view question) override {
         const Json message = {{"role", "user"}, {"content", std::string(question)}};
-        return models::render_chat(model(), {{"messages", boost::json::array{message}}, {"add_generation_prompt", true}});
+        return models::render_chat(
+            model(), {{"messages", boost::json::array{message}}, {"add_generation_prompt", true}});
     }
 
     Result<std::vector<int>> encode(std::string_view text, bool specials) override {
@@ -173,7 +174,8 @@ Result<std::unique_ptr<Subject>> make_subject(std::unique_ptr<engine::Engine> en
     const models::Model& model = engine->model();
     if (!model.tokenizer) return fail(Fault::unsupported, "{}: expected a tokenizer, saw none", name);
     if (!model.chat_template)
-        return fail(Fault::unsupported, "{}: expected a chat template, which tasks are put through, saw none", name);
+        return fail(Fault::unsupported, "{}: expected a chat template, which tasks are put through, saw none",
+                    name);
     HEARTH_TRY(SubjectFacts facts, facts_of(*engine, name));
     return std::make_unique<EngineSubject>(std::move(engine), std::move(facts));
 }

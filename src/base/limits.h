@@ -20,7 +20,8 @@ inline constexpr std::uint64_t kTextFileBytesMax = 256u << 20;  // tokenizer.jso
 // Tokenizers. The largest vocabulary of the field has 262,144 tokens, the longest token under 1 KB.
 inline constexpr std::size_t kTokenBytesMax = 1u << 20;
 inline constexpr std::size_t kVocabMax = 1u << 24;
-// Patterns of a tokenizer's own: the longest of the field has 500 bytes; steps of one match, by PCRE2's count.
+// Patterns of a tokenizer's own: the longest of the field has 500 bytes; steps of one match, by PCRE2's
+// count.
 inline constexpr std::size_t kPatternBytesMax = 16u << 10;
 inline constexpr std::uint32_t kPatternStepsMax = 10'000'000;
 inline constexpr std::uint32_t kPatternHeapKibMax = 256u << 10;
@@ -55,7 +56,7 @@ inline constexpr std::size_t kStopStringsMax = 64;
 inline constexpr std::size_t kStopStringBytesMax = 1'024;
 inline constexpr std::size_t kLogitBiasMax = 1'000;
 inline constexpr int kTopLogprobsMax = 20;
-inline constexpr int kChoicesMax = 16;                  // `n`
-inline constexpr std::size_t kRequestQueueMax = 64;     // answers waiting for a place in the batch
+inline constexpr int kChoicesMax = 16;               // `n`
+inline constexpr std::size_t kRequestQueueMax = 64;  // answers waiting for a place in the batch
 
 }  // namespace hearth

@@ -30,9 +30,10 @@ struct FitRow {
     std::uint64_t activation_bytes = 0;
     [[nodiscard]] std::uint64_t total_bytes() const { return weight_bytes + kv_bytes + activation_bytes; }
     bool fits = false;
-    std::int64_t context_max = 0;  // tokens a sequence that would fit, the model's own limit at most; 0: not even the weights
-    double decode_ceiling = 0;     // tokens/s of one sequence at depth 0: bandwidth over bytes
-    double prefill_ceiling = 0;    // tokens/s: multiply-adds over what a token needs
+    std::int64_t context_max =
+        0;  // tokens a sequence that would fit, the model's own limit at most; 0: not even the weights
+    double decode_ceiling = 0;   // tokens/s of one sequence at depth 0: bandwidth over bytes
+    double prefill_ceiling = 0;  // tokens/s: multiply-adds over what a token needs
 };
 
 struct Fit {

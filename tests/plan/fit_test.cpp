@@ -20,8 +20,11 @@ TEST(Fit, SumsOfEmberAreTheFiles) {
         bytes += entry.end - entry.begin;
         if (entry.name == "model.embed_tokens.weight") embedding = entry.end - entry.begin;
     }
-    const auto plan = fit(*checkpoint, {.context = 100, .sequences = 3, .memory_bytes = 1 << 30,
-                                        .read_bytes_per_second = 1e9, .flops_per_second = 1e9});
+    const auto plan = fit(*checkpoint, {.context = 100,
+                                        .sequences = 3,
+                                        .memory_bytes = 1 << 30,
+                                        .read_bytes_per_second = 1e9,
+                                        .flops_per_second = 1e9});
     ASSERT_OK(plan);
     EXPECT_EQ(plan->parameters, static_cast<std::int64_t>(bytes / 2));  // every tensor is BF16
     // 6 layers, keys and values, 2 KV heads of 64, float32.
