@@ -225,11 +225,13 @@ Result<std::vector<Task>> load_tasks(const std::filesystem::path& path, std::int
         HEARTH_TRY(Task task, load_task(file, rules, items_max));
         tasks.push_back(std::move(task));
     }
-    for (const auto& [name, rule] :
-         rules)  // a rule for nothing is a slip of the pen; one file alone may lack the rest
-        if (folder && std::none_of(tasks.begin(), tasks.end(), [&](const Task& t) { return t.name == name; }))
+    // A rule for nothing is a slip of the pen; one file alone may lack the rest.
+    for (const auto& entry : rules) {
+        const auto is_named = [&](const Task& task) { return task.name == entry.first; };
+        if (folder && std::none_of(tasks.begin(), tasks.end(), is_named))
             return fail(Fault::usage, "{}:{}: expected the name of a task, saw [{}] without {}.jsonl",
-                        rule_path.string(), rule.line, name, name);
+                        rule_path.string(), entry.second.line, entry.first, entry.first);
+    }
     return tasks;
 }
 
