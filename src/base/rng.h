@@ -45,7 +45,8 @@ class Philox {
         return std::sqrt(-2.0 * std::log(u)) * std::cos(2.0 * std::numbers::pi * v);
     }
     std::uint64_t below(std::uint64_t bound) {  // [0, bound), by Lemire's multiply; bound > 0
-        const std::uint64_t word = (std::uint64_t{next()} << 32) | next();
+        const std::uint64_t high = next(), low = next();
+        const std::uint64_t word = high << 32 | low;
         return static_cast<std::uint64_t>((static_cast<Wide>(word) * bound) >> 64);
     }
 
