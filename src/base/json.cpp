@@ -5,7 +5,6 @@
 #include <cmath>
 
 namespace hearth {
-namespace {
 std::string_view kind_name(const Json& value) {
     switch (value.kind()) {
         case boost::json::kind::null:
@@ -26,7 +25,6 @@ std::string_view kind_name(const Json& value) {
     }
     return "nothing";
 }
-}  // namespace
 
 Result<Json> parse_json(std::string_view text, std::string_view where, std::size_t depth_max) {
     boost::json::parse_options options;

@@ -19,6 +19,9 @@ using Json = boost::json::value;
 // request.
 Result<Json> parse_json(std::string_view text, std::string_view where, std::size_t depth_max = kJsonDepthMax);
 
+// What a value is, for messages: "a string", "an array".
+std::string_view kind_name(const Json& value);
+
 // A value and the path that led to it, so that a failed read names the place:
 //   config.json: /rope_scaling/factor: expected a number, saw a string
 class JsonCursor {

@@ -167,4 +167,15 @@ Program ProgramBuilder::finish(ValueId x, std::string_view head_tensor) {
     return std::move(program_);
 }
 
+Program decoder(const ModelConfig& config, void (*layer)(ProgramBuilder&, const ModelConfig&, ValueId)) {
+    ProgramBuilder b(config);
+    const ValueId x = b.embed("model.embed_tokens.weight");
+    for (int i = 0; i < config.n_layers; ++i) {
+        b.begin_layer(i);
+        layer(b, config, x);
+    }
+    b.begin_layer(kNone);
+    return b.finish(b.rms_norm("last", b.select_rows("last", x), "model.norm.weight"), "lm_head");
+}
+
 }  // namespace hearth::models

@@ -122,4 +122,8 @@ class ProgramBuilder {
     int layer_ = kNone, n_fused_groups_ = 0;
 };
 
+// The frame that decoders share: embedding, `layer` for each layer over the residual stream x, last norm,
+// head.
+Program decoder(const ModelConfig& config, void (*layer)(ProgramBuilder&, const ModelConfig&, ValueId x));
+
 }  // namespace hearth::models

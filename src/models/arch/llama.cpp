@@ -22,16 +22,7 @@ void layer(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
           b.linear("h", b.swiglu("gate", gate, up), "mlp.down_proj", Role::ffn_down, c.d_model, c.mlp_bias));
 }
 
-Program build(const ModelConfig& c) {
-    ProgramBuilder b(c);
-    const ValueId x = b.embed("model.embed_tokens.weight");
-    for (int i = 0; i < c.n_layers; ++i) {
-        b.begin_layer(i);
-        layer(b, c, x);
-    }
-    b.begin_layer(kNone);
-    return b.finish(b.rms_norm("last", b.select_rows("last", x), "model.norm.weight"), "lm_head");
-}
+Program build(const ModelConfig& c) { return decoder(c, layer); }
 
 }  // namespace
 

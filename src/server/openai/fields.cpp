@@ -7,30 +7,10 @@
 
 namespace hearth::server::openai {
 
-std::string_view kind_of(const Json& value) {
-    switch (value.kind()) {
-        case boost::json::kind::null:
-            return "null";
-        case boost::json::kind::bool_:
-            return "a boolean";
-        case boost::json::kind::int64:
-        case boost::json::kind::uint64:
-            return "an integer";
-        case boost::json::kind::double_:
-            return "a number";
-        case boost::json::kind::string:
-            return "a string";
-        case boost::json::kind::array:
-            return "an array";
-        case boost::json::kind::object:
-            return "an object";
-    }
-    return "nothing";
-}
-
 tl::unexpected<ApiError> Fields::wrong(std::string_view name, std::string_view expected,
                                        const Json& seen) const {
-    return refuse(Fault::usage, param(name), "{}: expected {}, saw {}", param(name), expected, kind_of(seen));
+    return refuse(Fault::usage, param(name), "{}: expected {}, saw {}", param(name), expected,
+                  kind_name(seen));
 }
 
 const Json* Fields::find(std::string_view name) {
