@@ -59,7 +59,7 @@ ApiResult<void> read_stop(Fields& fields, ChatRequest& to) {
     if (stop->is_string()) one.push_back(*stop);
     if (!stop->is_string() && !stop->is_array())
         return refuse(Fault::usage, "stop", "stop: expected a string or an array of strings, saw {}",
-                      kind_of(*stop));
+                      kind_name(*stop));
     const boost::json::array& all = stop->is_array() ? stop->get_array() : one;
     if (all.size() > kStopStringsMax)
         return refuse(Fault::out_of_range, "stop", "stop: expected at most {} strings, saw {}",
@@ -67,7 +67,7 @@ ApiResult<void> read_stop(Fields& fields, ChatRequest& to) {
     for (std::size_t i = 0; i < all.size(); ++i) {
         const std::string param = stop->is_array() ? fmt::format("stop[{}]", i) : "stop";
         if (!all[i].is_string())
-            return refuse(Fault::usage, param, "{}: expected a string, saw {}", param, kind_of(all[i]));
+            return refuse(Fault::usage, param, "{}: expected a string, saw {}", param, kind_name(all[i]));
         const std::string_view text = all[i].get_string();
         if (text.empty() || text.size() > kStopStringBytesMax)
             return refuse(Fault::out_of_range, param, "{}: expected 1 to {} bytes, saw {}", param,
@@ -147,7 +147,8 @@ ApiResult<void> read_tools(Fields& fields, ChatRequest& to) {
     for (std::size_t i = 0; i < tools->size(); ++i) {
         const std::string param = fmt::format("tools[{}]", i);
         if (!(*tools)[i].is_object())
-            return refuse(Fault::usage, param, "{}: expected an object, saw {}", param, kind_of((*tools)[i]));
+            return refuse(Fault::usage, param, "{}: expected an object, saw {}", param,
+                          kind_name((*tools)[i]));
         Fields tool((*tools)[i].get_object(), param + ".");
         HEARTH_TRY(const auto type, tool.string("type"));
         HEARTH_TRY(const auto* function, tool.object("function"));
@@ -174,7 +175,7 @@ ApiResult<ChatRequest> read_chat_request(std::string_view body, int vocab) {
             ApiError{{parsed.error().fault == Fault::corrupt ? Fault::usage : parsed.error().fault,
                       parsed.error().message}});
     if (!parsed->is_object())
-        return refuse(Fault::usage, {}, "request body: expected an object, saw {}", kind_of(*parsed));
+        return refuse(Fault::usage, {}, "request body: expected an object, saw {}", kind_name(*parsed));
     Fields fields(parsed->get_object());
     ChatRequest request;
     HEARTH_TRY(const auto model, fields.string("model"));

@@ -11,8 +11,6 @@
 
 namespace hearth::server::openai {
 
-std::string_view kind_of(const Json& value);  // "a string", "an integer"
-
 class Fields {
   public:
     // `path` precedes names in `param`: "" or "stream_options.".

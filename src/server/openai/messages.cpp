@@ -14,7 +14,7 @@ ApiResult<std::string> joined_parts(const boost::json::array& parts, const std::
     for (std::size_t i = 0; i < parts.size(); ++i) {
         const std::string param = fmt::format("{}[{}]", path, i);
         if (!parts[i].is_object())
-            return refuse(Fault::usage, param, "{}: expected an object, saw {}", param, kind_of(parts[i]));
+            return refuse(Fault::usage, param, "{}: expected an object, saw {}", param, kind_name(parts[i]));
         Fields part(parts[i].get_object(), param + ".");
         HEARTH_TRY(const auto type, part.string("type"));
         if (!type || (*type != "text" && *type != "refusal"))
@@ -36,7 +36,7 @@ ApiResult<Json> read_tool_calls(const boost::json::array& calls, const std::stri
     for (std::size_t i = 0; i < calls.size(); ++i) {
         const std::string param = fmt::format("{}[{}]", path, i);
         if (!calls[i].is_object())
-            return refuse(Fault::usage, param, "{}: expected an object, saw {}", param, kind_of(calls[i]));
+            return refuse(Fault::usage, param, "{}: expected an object, saw {}", param, kind_name(calls[i]));
         boost::json::object call = calls[i].get_object();
         Fields fields(call, param + ".");
         HEARTH_TRY(const auto* function, fields.object("function"));
@@ -90,7 +90,7 @@ ApiResult<Json> read_message(const boost::json::object& message, const std::stri
         HEARTH_TRY(out["content"], joined_parts(content->get_array(), param));
     } else if (!content->is_string()) {
         return refuse(Fault::usage, param, "{}: expected a string or an array of parts, saw {}", param,
-                      kind_of(*content));
+                      kind_name(*content));
     }
     return Json(std::move(out));
 }
@@ -106,7 +106,7 @@ ApiResult<Json> read_messages(const boost::json::array& messages) {
     for (std::size_t i = 0; i < messages.size(); ++i) {
         const std::string path = fmt::format("messages[{}]", i);
         if (!messages[i].is_object())
-            return refuse(Fault::usage, path, "{}: expected an object, saw {}", path, kind_of(messages[i]));
+            return refuse(Fault::usage, path, "{}: expected an object, saw {}", path, kind_name(messages[i]));
         HEARTH_TRY(Json message, read_message(messages[i].get_object(), path));
         out.push_back(std::move(message));
     }
