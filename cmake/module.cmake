@@ -47,7 +47,10 @@ function(hearth_module_tests name)
   gtest_discover_tests(test_${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${name} TIMEOUT 600)
 endfunction()
 
-# tests/NAME/fuzz/*_fuzz.cpp become libFuzzer programs under the fuzz preset.
+# tests/NAME/fuzz/*_fuzz.cpp become libFuzzer programs under the fuzz preset; the target `fuzzers` builds them all.
+if(HEARTH_FUZZ)
+  add_custom_target(fuzzers)
+endif()
 function(hearth_module_fuzzers name)
   if(NOT HEARTH_FUZZ)
     return()
@@ -59,5 +62,6 @@ function(hearth_module_fuzzers name)
     target_link_libraries(${target} PRIVATE hearth_${name} hearth_flags)
     target_link_options(${target} PRIVATE -fsanitize=fuzzer)
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzzers)
+    add_dependencies(fuzzers ${target})
   endforeach()
 endfunction()
