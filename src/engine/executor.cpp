@@ -1,11 +1,10 @@
-// engine/executor.cpp - the CPU executor: one pass over the program's operations, one fork and join each.
+// engine/executor.cpp - the CPU executor: memory for a step, and one pass over the program's operations
+// (ops/).
 #include "engine/executor.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
-#include "base/check.h"
 #include "kernels/pack.h"
 #include "kernels/select.h"
 
@@ -17,8 +16,6 @@ using models::OpKind;
 
 // Rows that pass through the head together: its outputs are as wide as the vocabulary.
 constexpr std::int64_t kHeadRows = 32;
-
-std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
 
 }  // namespace
 
@@ -69,19 +66,6 @@ Status Executor::allocate(std::int64_t tokens_max, std::int64_t context_max) {
     return {};
 }
 
-template <class Body>
-void Executor::each_row(std::int64_t n, Body&& body) {
-    // Below this many rows a fork costs more than it shares out.
-    constexpr std::int64_t kRowsToFork = 8;
-    if (n < kRowsToFork) {
-        for (std::int64_t row = 0; row < n; ++row) body(row);
-        return;
-    }
-    pool_->split(n, 1, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t row = begin; row < end; ++row) body(row);
-    });
-}
-
 void Executor::place_tokens(std::span<const StepPart> parts) {
     places_.clear();
     selected_.clear();
@@ -128,142 +112,27 @@ void Executor::run(std::span<const StepPart> parts, const Sink& sink) {
 }
 
 void Executor::run_op(const Op& op, std::span<const StepPart> parts, std::int64_t n_rows) {
-    const Buffer& out = buffer(op.out);
-    const auto vector = [&](models::TensorId id) {
-        return model_->tensors[static_cast<std::size_t>(id)].vector.data();
-    };
-    const float eps = static_cast<float>(model_->config().rms_eps);
     switch (op.kind) {
         case OpKind::embed:
-            embed(op, parts);
-            return;
+            return embed(op, parts);
         case OpKind::linear:
-            linear(op, n_rows);
-            return;
+            return linear(op, n_rows);
         case OpKind::attention:
             append_kv(op, parts);
-            attention(op, parts);
-            return;
+            return attention(op, parts);
         case OpKind::rms_norm:
-            each_row(n_rows, [&](std::int64_t row) {
-                kernels_->rms_norm(out.row(row), buffer(op.a).row(row), vector(op.weight), out.width, eps);
-            });
-            return;
+            return rms_norm(op, n_rows);
         case OpKind::head_norm:
-            each_row(n_rows, [&](std::int64_t row) {
-                for (std::int64_t at = 0; at < out.width; at += op.head_dim)
-                    kernels_->rms_norm(out.row(row) + at, out.row(row) + at, vector(op.weight), op.head_dim,
-                                       eps);
-            });
-            return;
-        case OpKind::rope: {
-            const std::int64_t n_pairs = op.head_dim / 2;
-            each_row(n_rows, [&](std::int64_t row) {
-                for (std::int64_t at = 0; at < out.width; at += op.head_dim)
-                    kernels_->rope(out.row(row) + at, &cos_[static_cast<std::size_t>(row * n_pairs)],
-                                   &sin_[static_cast<std::size_t>(row * n_pairs)], n_pairs, 0);
-            });
-            return;
-        }
+            return head_norm(op, n_rows);
+        case OpKind::rope:
+            return rope(op, n_rows);
         case OpKind::swiglu:
-            each_row(n_rows, [&](std::int64_t row) {
-                kernels_->swiglu(out.row(row), buffer(op.a).row(row), buffer(op.b).row(row), out.width);
-            });
-            return;
+            return swiglu(op, n_rows);
         case OpKind::add:
-            each_row(n_rows, [&](std::int64_t row) {
-                kernels_->add(out.row(row), buffer(op.a).row(row), out.width);
-            });
-            return;
+            return add(op, n_rows);
         case OpKind::select_rows:
-            for (std::int64_t row = 0; row < n_rows; ++row)
-                std::memcpy(out.row(row),
-                            buffer(op.a).row(selected_[static_cast<std::size_t>(select_begin_ + row)]),
-                            static_cast<std::size_t>(out.width) * sizeof(float));
-            return;
+            return select_rows(op, n_rows);
     }
-}
-
-void Executor::embed(const Op& op, std::span<const StepPart> parts) {
-    const Buffer& out = buffer(op.out);
-    const models::LoadedTensor& table = model_->tensors[static_cast<std::size_t>(op.weight)];
-    std::int64_t row = 0;
-    for (const StepPart& part : parts)
-        for (const int id : part.tokens)
-            models::embedding_row(table, id, {out.row(row++), static_cast<std::size_t>(out.width)});
-}
-
-void Executor::linear(const Op& op, std::int64_t n_rows) {
-    const Buffer &x = buffer(op.a), &y = buffer(op.out);
-    kernels::linear(*kernels_, model_->tensors[static_cast<std::size_t>(op.weight)].matrix, x.data.data(),
-                    x.stride, y.data.data(), y.stride, n_rows, scratch_.data(), scratch_per_worker_, *pool_);
-    if (op.bias == models::kNone) return;
-    const float* bias = model_->tensors[static_cast<std::size_t>(op.bias)].vector.data();
-    for (std::int64_t row = 0; row < n_rows; ++row) kernels_->add(y.row(row), bias, y.width);
-}
-
-void Executor::append_kv(const Op& op, std::span<const StepPart> parts) {
-    const models::StateSpec& spec = model_->program.states[static_cast<std::size_t>(op.state)];
-    const std::int64_t head_dim_pad = round_up(spec.head_dim, kernels::kLanes);
-    for (std::size_t row = 0; row < places_.size(); ++row) {
-        const Place& place = places_[row];
-        const BlockId block =
-            parts[static_cast<std::size_t>(place.part)]
-                .state->block_ids()[static_cast<std::size_t>(place.position / kernels::kKvBlockTokens)];
-        const std::int64_t slot = place.position % kernels::kKvBlockTokens;
-        for (int head = 0; head < spec.n_kv_heads; ++head) {
-            const float* k = buffer(op.b).row(static_cast<std::int64_t>(row)) + head * spec.head_dim;
-            const float* v = buffer(op.c).row(static_cast<std::int64_t>(row)) + head * spec.head_dim;
-            float* keys = blocks_->keys(op.state, block, head) + slot;
-            for (int d = 0; d < spec.head_dim; ++d) keys[d * kernels::kKvBlockTokens] = k[d];
-            std::memcpy(blocks_->values(op.state, block, head) + slot * head_dim_pad, v,
-                        static_cast<std::size_t>(spec.head_dim) * sizeof(float));
-        }
-    }
-}
-
-void Executor::attention(const Op& op, std::span<const StepPart> parts) {
-    const models::StateSpec& spec = model_->program.states[static_cast<std::size_t>(op.state)];
-    const int heads_per_kv = model_->config().n_heads / spec.n_kv_heads;
-    const auto n_rows = static_cast<std::int64_t>(places_.size());
-    const int n_workers = pool_->size();
-    // Items are (KV head, token); neighbours differ in cost by one position, so every n-th item is a fair
-    // share.
-    const std::int64_t n_items = n_rows * spec.n_kv_heads;
-    pool_->run([&](int worker) {
-        const float** key_rows = &key_rows_[static_cast<std::size_t>(worker * context_blocks_)];
-        const float** value_rows = &value_rows_[static_cast<std::size_t>(worker * context_blocks_)];
-        int last_part = -1, last_head = -1;
-        std::int64_t n_known = 0;
-        for (std::int64_t item = worker; item < n_items; item += n_workers) {
-            const int head = static_cast<int>(item / n_rows);
-            const std::int64_t row = item % n_rows;
-            const Place& place = places_[static_cast<std::size_t>(row)];
-            if (place.part != last_part || head != last_head) n_known = 0;
-            last_part = place.part;
-            last_head = head;
-            const auto ids = parts[static_cast<std::size_t>(place.part)].state->block_ids();
-            for (; n_known * kernels::kKvBlockTokens <= place.position; ++n_known) {
-                key_rows[n_known] = blocks_->keys(op.state, ids[static_cast<std::size_t>(n_known)], head);
-                value_rows[n_known] = blocks_->values(op.state, ids[static_cast<std::size_t>(n_known)], head);
-            }
-            const std::int64_t first =
-                spec.window > 0 ? std::max<std::int64_t>(0, place.position + 1 - spec.window) : 0;
-            const std::int64_t at = std::int64_t{head} * heads_per_kv * spec.head_dim;
-            const kernels::AttendArgs args{buffer(op.a).row(row) + at,
-                                           buffer(op.out).row(row) + at,
-                                           key_rows,
-                                           value_rows,
-                                           first,
-                                           place.position + 1,
-                                           heads_per_kv,
-                                           spec.head_dim,
-                                           static_cast<int>(round_up(spec.head_dim, kernels::kLanes)),
-                                           1.0f / std::sqrt(static_cast<float>(spec.head_dim)),
-                                           scratch_.data() + worker * scratch_per_worker_};
-            kernels_->attend(&args);
-        }
-    });
 }
 
 }  // namespace hearth::engine

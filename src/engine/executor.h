@@ -48,13 +48,24 @@ class Executor {
     Status allocate(std::int64_t tokens_max, std::int64_t context_max);
     void place_tokens(std::span<const StepPart> parts);
     void run_op(const models::Op& op, std::span<const StepPart> parts, std::int64_t n_rows);
+    // ops/, a file a family. Each is one fork and join.
     void embed(const models::Op& op, std::span<const StepPart> parts);
+    void select_rows(const models::Op& op, std::int64_t n_rows);
     void linear(const models::Op& op, std::int64_t n_rows);
     void append_kv(const models::Op& op, std::span<const StepPart> parts);
     void attention(const models::Op& op, std::span<const StepPart> parts);
+    void rms_norm(const models::Op& op, std::int64_t n_rows);
+    void head_norm(const models::Op& op, std::int64_t n_rows);
+    void rope(const models::Op& op, std::int64_t n_rows);
+    void swiglu(const models::Op& op, std::int64_t n_rows);
+    void add(const models::Op& op, std::int64_t n_rows);
     [[nodiscard]] const Buffer& buffer(models::ValueId id) const {
         return buffers_[static_cast<std::size_t>(id)];
     }
+    [[nodiscard]] const float* vector(models::TensorId id) const {
+        return model_->tensors[static_cast<std::size_t>(id)].vector.data();
+    }
+    static std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
     // Calls body(row) for rows [0, n), shared out among the workers when there are enough of them.
     template <class Body>
     void each_row(std::int64_t n, Body&& body);
@@ -74,5 +85,18 @@ class Executor {
     std::vector<const float*> key_rows_, value_rows_;  // block pointers, a share a worker
     std::int64_t context_blocks_ = 0;
 };
+
+template <class Body>
+void Executor::each_row(std::int64_t n, Body&& body) {
+    // Below this many rows a fork costs more than it shares out.
+    constexpr std::int64_t kRowsToFork = 8;
+    if (n < kRowsToFork) {
+        for (std::int64_t row = 0; row < n; ++row) body(row);
+        return;
+    }
+    pool_->split(n, 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t row = begin; row < end; ++row) body(row);
+    });
+}
 
 }  // namespace hearth::engine

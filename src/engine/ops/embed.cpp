@@ -1,0 +1,24 @@
+// engine/ops/embed.cpp - rows of the embedding in, the rows whose logits are wanted out.
+#include <cstring>
+
+#include "engine/executor.h"
+
+namespace hearth::engine {
+
+void Executor::embed(const models::Op& op, std::span<const StepPart> parts) {
+    const Buffer& out = buffer(op.out);
+    const models::LoadedTensor& table = model_->tensors[static_cast<std::size_t>(op.weight)];
+    std::int64_t row = 0;
+    for (const StepPart& part : parts)
+        for (const int id : part.tokens)
+            models::embedding_row(table, id, {out.row(row++), static_cast<std::size_t>(out.width)});
+}
+
+void Executor::select_rows(const models::Op& op, std::int64_t n_rows) {
+    const Buffer& out = buffer(op.out);
+    for (std::int64_t row = 0; row < n_rows; ++row)
+        std::memcpy(out.row(row), buffer(op.a).row(selected_[static_cast<std::size_t>(select_begin_ + row)]),
+                    static_cast<std::size_t>(out.width) * sizeof(float));
+}
+
+}  // namespace hearth::engine
