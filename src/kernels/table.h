@@ -54,7 +54,8 @@ struct AttendArgs {
     int64_t begin, end;  // visible positions [begin, end), begin < end
     int heads_per_kv, head_dim, head_dim_pad;
     float softmax_scale;
-    float* scratch;  // scores: end rounded up to 16, and head_dim_pad more
+    const float* sinks;  // [heads_per_kv]: a score that joins each softmax's sum and brings no value; or null
+    float* scratch;      // scores: end rounded up to 16, and head_dim_pad more
 };
 
 struct CpuKernels {

@@ -98,56 +98,63 @@ struct Cache {
     }
 };
 
-TEST(Attend, AgreesWithDoublePrecisionForAnyWindow) {
-    for (const int head_dim : {8, 16, 64, 80, 128})
-        for (const auto& [begin, end] :
-             {std::pair<std::int64_t, std::int64_t>{0, 1}, {0, 16}, {0, 17}, {5, 100}, {31, 33}}) {
-            const Cache cache(head_dim, end, 11);
-            const int heads = 3;
-            const auto q = gaussian(static_cast<std::size_t>(heads * head_dim), 7);
-            const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
-            std::vector<float> first;
-            for (const CpuKernels* kernels : runnable()) {
-                std::vector<float> out(q.size()),
-                    scratch(static_cast<std::size_t>((end + 15) / 16 * 16 + cache.pad));
-                const AttendArgs args{q.data(),
-                                      out.data(),
-                                      cache.key_rows.data(),
-                                      cache.value_rows.data(),
-                                      begin,
-                                      end,
-                                      heads,
-                                      head_dim,
-                                      cache.pad,
-                                      scale,
-                                      scratch.data()};
-                kernels->attend(&args);
-                for (int h = 0; h < heads; ++h) {
-                    std::vector<double> weights;
-                    double top = -INFINITY, sum = 0;
-                    for (std::int64_t p = begin; p < end; ++p) {
-                        double s = 0;
-                        for (int i = 0; i < head_dim; ++i)
-                            s += d(q[static_cast<std::size_t>(h * head_dim + i)]) * cache.key(p, i);
-                        weights.push_back(s * d(scale));
-                        top = std::max(top, weights.back());
+TEST(Attend, AgreesWithDoublePrecisionForAnyWindowAndSinks) {
+    const std::vector<float> sinks = {-2.0f, 3.5f, 40.0f};  // below, among and above the scores
+    for (const bool with_sinks : {false, true})
+        for (const int head_dim : {8, 16, 64, 80, 128})
+            for (const auto& [begin, end] :
+                 {std::pair<std::int64_t, std::int64_t>{0, 1}, {0, 16}, {0, 17}, {5, 100}, {31, 33}}) {
+                const Cache cache(head_dim, end, 11);
+                const int heads = 3;
+                const auto q = gaussian(static_cast<std::size_t>(heads * head_dim), 7);
+                const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
+                std::vector<float> first;
+                for (const CpuKernels* kernels : runnable()) {
+                    std::vector<float> out(q.size()),
+                        scratch(static_cast<std::size_t>((end + 15) / 16 * 16 + cache.pad));
+                    const AttendArgs args{q.data(),
+                                          out.data(),
+                                          cache.key_rows.data(),
+                                          cache.value_rows.data(),
+                                          begin,
+                                          end,
+                                          heads,
+                                          head_dim,
+                                          cache.pad,
+                                          scale,
+                                          with_sinks ? sinks.data() : nullptr,
+                                          scratch.data()};
+                    kernels->attend(&args);
+                    for (int h = 0; h < heads; ++h) {
+                        std::vector<double> weights;
+                        double top = -INFINITY, sum = 0;
+                        for (std::int64_t p = begin; p < end; ++p) {
+                            double s = 0;
+                            for (int i = 0; i < head_dim; ++i)
+                                s += d(q[static_cast<std::size_t>(h * head_dim + i)]) * cache.key(p, i);
+                            weights.push_back(s * d(scale));
+                            top = std::max(top, weights.back());
+                        }
+                        const double sink = with_sinks ? d(sinks[static_cast<std::size_t>(h)]) : -INFINITY;
+                        top = std::max(top, sink);
+                        sum = std::exp(sink - top);
+                        for (double& w : weights) sum += w = std::exp(w - top);
+                        for (int i = 0; i < head_dim; ++i) {
+                            double want = 0;
+                            for (std::int64_t p = begin; p < end; ++p)
+                                want +=
+                                    weights[static_cast<std::size_t>(p - begin)] / sum * cache.value(p, i);
+                            // Scores of size ~10 carry errors of ~1e-6, which the exponential keeps as
+                            // relative ones.
+                            ASSERT_NEAR(d(out[static_cast<std::size_t>(h * head_dim + i)]), want, 2e-5)
+                                << kernels->isa << " " << head_dim;
+                        }
                     }
-                    for (double& w : weights) sum += w = std::exp(w - top);
-                    for (int i = 0; i < head_dim; ++i) {
-                        double want = 0;
-                        for (std::int64_t p = begin; p < end; ++p)
-                            want += weights[static_cast<std::size_t>(p - begin)] / sum * cache.value(p, i);
-                        // Scores of size ~10 carry errors of ~1e-6, which the exponential keeps as relative
-                        // ones.
-                        ASSERT_NEAR(d(out[static_cast<std::size_t>(h * head_dim + i)]), want, 2e-5)
-                            << kernels->isa << " " << head_dim;
-                    }
+                    if (first.empty()) first = out;
+                    EXPECT_EQ(0, std::memcmp(first.data(), out.data(), out.size() * sizeof(float)))
+                        << kernels->isa;
                 }
-                if (first.empty()) first = out;
-                EXPECT_EQ(0, std::memcmp(first.data(), out.data(), out.size() * sizeof(float)))
-                    << kernels->isa;
             }
-        }
 }
 
 }  // namespace

@@ -65,6 +65,7 @@ void Executor::attention(const models::Op& op, std::span<const StepPart> parts) 
                                            spec.head_dim,
                                            static_cast<int>(round_up(spec.head_dim, kernels::kLanes)),
                                            1.0f / std::sqrt(static_cast<float>(spec.head_dim)),
+                                           nullptr,
                                            scratch_.data() + worker * scratch_per_worker_};
             kernels_->attend(&args);
         }

@@ -66,6 +66,7 @@ static void attend(const AttendArgs* a) {
             largest = row_max(s, largest);
             row_store(weights + b * 16, s);
         }
+        if (a->sinks) largest = row_max(largest, row_set1(a->sinks[head]));
         const Row top = row_set1(row_largest(largest));
         Row total = row_set1(0.0f);
         for (int64_t b = first; b < n_blocks; ++b) {
@@ -76,7 +77,12 @@ static void attend(const AttendArgs* a) {
         int d = 0;
         for (; d + 64 <= a->head_dim_pad; d += 64) weigh_values<4>(a, weights, d, sum_out);
         for (; d < a->head_dim_pad; d += 16) weigh_values<1>(a, weights, d, sum_out);
-        const float sum = row_sum(total);
+        float sum = row_sum(total);
+        if (a->sinks) {
+            float sink[16];
+            row_store(sink, row_exp(row_sub(row_set1(a->sinks[head]), top)));
+            sum = sum + sink[0];
+        }
         for (int i = 0; i < a->head_dim; ++i) a->out[head * a->head_dim + i] = sum_out[i] / sum;
     }
 }
