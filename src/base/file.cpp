@@ -6,16 +6,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <vector>
+
+#include "base/hash.h"
 
 namespace hearth {
 namespace {
 
-fs::path partial_name(const fs::path& path) {
+fs::path partial_name(const fs::path& path, Partial kind) {
     fs::path partial = path;
-    partial += fmt::format(".partial-{}", getpid());
+    partial += kind == Partial::fresh ? fmt::format(".partial-{}", getpid()) : ".partial-resumed";
     return partial;
 }
 
@@ -32,6 +36,8 @@ Status sync_folder(const fs::path& folder) {
 }
 
 }  // namespace
+
+fs::path partial_path(const fs::path& path) { return partial_name(path, Partial::resumed); }
 
 Error io_error(const fs::path& path, std::string_view action, int error_number) {
     const Fault fault = error_number == ENOSPC || error_number == EDQUOT    ? Fault::disk_full
@@ -87,12 +93,13 @@ Result<std::string> read_text(const fs::path& path, std::uint64_t bytes_max) {
     return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
 
-AtomicFile::AtomicFile(int fd, fs::path path, fs::path partial)
-    : fd_(fd), path_(std::move(path)), partial_(std::move(partial)) {}
+AtomicFile::AtomicFile(int fd, fs::path path, fs::path partial, std::uint64_t earlier)
+    : fd_(fd), earlier_(earlier), path_(std::move(path)), partial_(std::move(partial)) {}
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       written_(other.written_),
+      earlier_(other.earlier_),
       path_(std::move(other.path_)),
       partial_(std::move(other.partial_)) {}
 
@@ -102,16 +109,45 @@ AtomicFile::~AtomicFile() {
     ::unlink(partial_.c_str());
 }
 
-Result<AtomicFile> AtomicFile::create(const fs::path& path) {
-    fs::path partial = partial_name(path);
-    const int fd = ::open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+Result<AtomicFile> AtomicFile::create(const fs::path& path, Partial kind) {
+    fs::path partial = partial_name(path, kind);
+    const int fresh = kind == Partial::fresh ? O_TRUNC : 0;
+    const int fd = ::open(partial.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | fresh, 0644);
     if (fd < 0) return fail(io_error(partial, "cannot create", errno));
-    return AtomicFile(fd, path, std::move(partial));
+    struct stat status {};
+    if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+        ::close(fd);
+        return fail(Fault::io, "{}: expected a regular file", partial.string());
+    }
+    return AtomicFile(fd, path, std::move(partial), static_cast<std::uint64_t>(status.st_size));
+}
+
+// Takes off the front of `bytes` what stands in the file already.
+Status AtomicFile::skip_equal(std::span<const std::byte>& bytes) {
+    std::vector<std::byte> before(std::size_t{1} << 20);
+    while (!bytes.empty() && written_ < earlier_) {
+        const std::size_t n =
+            std::min({bytes.size(), before.size(), static_cast<std::size_t>(earlier_ - written_)});
+        const ssize_t got = ::pread(fd_, before.data(), n, static_cast<off_t>(written_));
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return fail(io_error(partial_, "cannot read", errno));
+        const auto same = static_cast<std::size_t>(
+            std::mismatch(before.begin(), before.begin() + got, bytes.begin()).first - before.begin());
+        written_ += same;
+        bytes = bytes.subspan(same);
+        if (same < n) earlier_ = written_;
+    }
+    if (bytes.empty()) return {};
+    earlier_ = written_;  // what an earlier process wrote past this point is of no use
+    if (::ftruncate(fd_, static_cast<off_t>(written_)) != 0)
+        return fail(io_error(partial_, "cannot cut off", errno));
+    return {};
 }
 
 Status AtomicFile::write(std::span<const std::byte> bytes) {
+    if (earlier_ > written_) HEARTH_TRY_STATUS(skip_equal(bytes));
     while (!bytes.empty()) {
-        const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
+        const ssize_t n = ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(written_));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return fail(io_error(path_, "cannot write", errno));
         bytes = bytes.subspan(static_cast<std::size_t>(n));
@@ -120,7 +156,24 @@ Status AtomicFile::write(std::span<const std::byte> bytes) {
     return {};
 }
 
+Result<bool> AtomicFile::keep(std::uint64_t n, std::string_view hash) {
+    if (earlier_ < written_ || earlier_ - written_ < n) return false;
+    if (n == 0) return true;
+    // The map begins at a page; the file is not cut while it stands.
+    const std::uint64_t page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)), lead = written_ % page;
+    const auto size = static_cast<std::size_t>(lead + n);
+    void* data = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd_, static_cast<off_t>(written_ - lead));
+    if (data == MAP_FAILED) return fail(io_error(partial_, "cannot map", errno));
+    const bool same =
+        hash_hex({static_cast<const std::byte*>(data) + lead, static_cast<std::size_t>(n)}) == hash;
+    ::munmap(data, size);
+    if (same) written_ += n;
+    return same;
+}
+
 Status AtomicFile::commit() {
+    if (earlier_ > written_ && ::ftruncate(fd_, static_cast<off_t>(written_)) != 0)
+        return fail(io_error(path_, "cannot cut off", errno));
     if (::fsync(fd_) != 0) return fail(io_error(path_, "cannot sync", errno));
     const int fd = std::exchange(fd_, -1);
     if (::close(fd) != 0 || ::rename(partial_.c_str(), path_.c_str()) != 0) {
@@ -149,16 +202,17 @@ AtomicFolder::~AtomicFolder() {
     fs::remove_all(partial_, ignored);
 }
 
-Result<AtomicFolder> AtomicFolder::create(const fs::path& path, bool replace) {
+Result<AtomicFolder> AtomicFolder::create(const fs::path& path, bool replace, Partial kind) {
     fs::path clean = path;
     if (!clean.has_filename()) clean = clean.parent_path();  // "out/" names the folder "out"
     std::error_code error;
     if (!replace && fs::exists(clean, error))
         return fail(Fault::usage, "{}: the target exists already; name another or pass --force",
                     clean.string());
-    fs::path partial = partial_name(clean);
-    fs::remove_all(partial, error);
-    if (!fs::create_directories(partial, error) || error)
+    fs::path partial = partial_name(clean, kind);
+    if (kind == Partial::fresh) fs::remove_all(partial, error);
+    fs::create_directories(partial, error);
+    if (error || !fs::is_directory(partial, error))
         return fail(io_error(partial, "cannot create the folder", error.value()));
     return AtomicFolder(std::move(clean), std::move(partial), replace);
 }

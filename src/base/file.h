@@ -40,36 +40,48 @@ class MappedFile {
 // Errors: not_found, io, out_of_range (larger than bytes_max).
 Result<std::string> read_text(const fs::path& path, std::uint64_t bytes_max);
 
-// A file that appears under its name only when `commit` has succeeded: until then the bytes are in
-// `<name>.partial-<pid>` beside it, removed on destruction. Errors: disk_full, io.
+// fresh: begins anew in `<name>.partial-<pid>`. resumed: goes on in `<name>.partial-resumed`, where a process
+// that was killed may have left a beginning; the caller sees to it that two processes do not meet there.
+enum class Partial { fresh, resumed };
+fs::path partial_path(const fs::path& path);  // of `resumed`
+
+// A file that appears under its name only when `commit` has succeeded: until then the bytes are in a partial
+// file beside it, removed on destruction. Errors: disk_full, io.
 class AtomicFile {
   public:
-    static Result<AtomicFile> create(const fs::path& path);
+    static Result<AtomicFile> create(const fs::path& path, Partial partial = Partial::fresh);
 
     AtomicFile(AtomicFile&& other) noexcept;
     AtomicFile& operator=(AtomicFile&&) = delete;
     ~AtomicFile();
 
+    // Bytes that an earlier process left at this place are compared and kept; the first that differ, and all
+    // after them, are written.
     Status write(std::span<const std::byte> bytes);
+    // Steps over the next n bytes when an earlier process left them with this hash (hash_hex); else nothing
+    // happens and the answer is no.
+    Result<bool> keep(std::uint64_t n, std::string_view hash);
     Status write(std::string_view text) { return write(std::as_bytes(std::span(text))); }
     Status commit();  // flush, fsync, rename, fsync of the folder
     [[nodiscard]] std::uint64_t bytes_written() const { return written_; }
 
   private:
-    AtomicFile(int fd, fs::path path, fs::path partial);
+    AtomicFile(int fd, fs::path path, fs::path partial, std::uint64_t earlier);
+    Status skip_equal(std::span<const std::byte>& bytes);
     int fd_ = -1;
     std::uint64_t written_ = 0;
+    std::uint64_t earlier_ = 0;  // bytes of an earlier process from the start; those past written_ may go on
     fs::path path_, partial_;
 };
 
 Status write_whole(const fs::path& path, std::string_view text);
 
 // A folder that appears under its name only when `commit` has succeeded; until then it is
-// `<name>.partial-<pid>`. Refuses an existing target, unless `replace` is given. Errors: usage, disk_full,
-// io.
+// `<name>.partial-<pid>`, or `<name>.partial-resumed` with what an earlier process left there. Refuses an
+// existing target, unless `replace` is given. Errors: usage, disk_full, io.
 class AtomicFolder {
   public:
-    static Result<AtomicFolder> create(const fs::path& path, bool replace);
+    static Result<AtomicFolder> create(const fs::path& path, bool replace, Partial partial = Partial::fresh);
 
     AtomicFolder(AtomicFolder&& other) noexcept;
     AtomicFolder& operator=(AtomicFolder&&) = delete;

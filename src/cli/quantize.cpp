@@ -4,7 +4,7 @@
 
 #include "base/terminal.h"
 #include "cli/command.h"
-#include "compress/quantize.h"
+#include "cli/quantizing.h"
 
 namespace hearth::cli {
 namespace {
@@ -89,15 +89,7 @@ Result<int> run(const Options& options, const GlobalOptions& global) {
     request.replace = options.force;
     request.threads = global.threads;
     request.keep = options.keep;
-    std::unique_ptr<Progress> progress;
-    std::uint64_t shown = 0;
-    request.on_progress = [&](std::uint64_t done, std::uint64_t total, std::string_view name) {
-        if (!progress) progress = std::make_unique<Progress>("quantize", total, "B");
-        progress->advance(done - shown, name);
-        shown = done;
-    };
-    HEARTH_TRY(const compress::Report report, compress::quantize(request));
-    progress.reset();
+    HEARTH_TRY(const compress::Report report, quantize_with_progress(std::move(request)));
     if (global.json) {
         HEARTH_TRY_STATUS(print_json(compress::to_json_value(report)));
         return 0;
@@ -106,6 +98,9 @@ Result<int> run(const Options& options, const GlobalOptions& global) {
         "{} -> {}: {} in {}, {:.2f} bits per weight ({:.2f} of what was quantized)\n\n{}{}{}", report.source,
         report.target, info(report.type).name, seconds_text(report.seconds), report.bits_per_weight(),
         report.bits_per_quantized_weight(), by_type(report), kept(report), worst(report))));
+    if (report.resumed_tensors > 0)
+        HEARTH_TRY_STATUS(print(fmt::format(
+            "\nwent on with an interrupted run: {} tensors were done already\n", report.resumed_tensors)));
     if (!report.left_out.empty())
         HEARTH_TRY_STATUS(print(fmt::format("\nleft out, no place in GGUF: {} tensors, the first {}\n",
                                             report.left_out.size(), report.left_out[0])));
@@ -131,6 +126,17 @@ Action setup(CLI::App& app, const GlobalOptions& global) {
 }
 
 }  // namespace
+
+Result<compress::Report> quantize_with_progress(compress::Options request) {
+    std::unique_ptr<Progress> progress;
+    std::uint64_t shown = 0;
+    request.on_progress = [&](std::uint64_t done, std::uint64_t total, std::string_view name) {
+        if (!progress) progress = std::make_unique<Progress>("quantize", total, "B");
+        progress->advance(done - shown, name);
+        shown = done;
+    };
+    return compress::quantize(request);
+}
 
 const Command kQuantize = {"quantize", "make a model smaller: NVFP4, Q8_0 or Q4_0", setup};
 

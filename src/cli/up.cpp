@@ -9,8 +9,8 @@
 #include "base/terminal.h"
 #include "cli/benchmark_output.h"
 #include "cli/command.h"
+#include "cli/quantizing.h"
 #include "cli/serving.h"
-#include "compress/quantize.h"
 #include "engine/benchmark.h"
 #include "hub/default_model.h"
 #include "models/chat.h"
@@ -32,7 +32,8 @@ struct Job {
     GlobalOptions global;
     std::string command;
     fs::path source, run, quantized;
-    boost::json::object record;  // up.json: one member a step
+    std::shared_ptr<const models::Model> quantized_model;  // once some step has run it
+    boost::json::object record;                            // up.json: one member a step
     std::optional<audit::RunFolder> audit_folder;
     std::optional<audit::Report> report;  // written last, with the speeds and costs that later steps add
 
@@ -75,15 +76,7 @@ Status quantize_step(Job& job) {
     request.source = job.source;
     request.target = job.quantized;
     request.threads = job.global.threads;
-    std::unique_ptr<Progress> progress;
-    std::uint64_t before = 0;
-    request.on_progress = [&](std::uint64_t done, std::uint64_t total, std::string_view name) {
-        if (!progress) progress = std::make_unique<Progress>("quantizing", total, "B");
-        progress->advance(done - before, name);
-        before = done;
-    };
-    HEARTH_TRY(const compress::Report report, compress::quantize(request));
-    progress.reset();
+    HEARTH_TRY(const compress::Report report, quantize_with_progress(std::move(request)));
     const double ratio = static_cast<double>(report.bytes_before) / static_cast<double>(report.bytes_after);
     HEARTH_TRY_STATUS(job.say(fmt::format(
         "{} -> {}: {:.2f} times smaller, {:.2f} bits a weight in all, {:.2f} in what was quantized, in {}\n",
@@ -93,12 +86,28 @@ Status quantize_step(Job& job) {
     return job.keep("quantize", compress::to_json_value(report));
 }
 
+// An engine over the model at `path`, with the threads of the command. The quantized model is loaded once for
+// all steps that run it; the source, which the audit alone needs, goes with the audit.
+Result<std::unique_ptr<engine::Engine>> open_engine(Job& job, const fs::path& path,
+                                                    engine::EngineOptions options) {
+    options.threads = job.global.threads;
+    std::shared_ptr<const models::Model> model = path == job.quantized ? job.quantized_model : nullptr;
+    if (!model) {
+        ThreadPool pool({.threads = options.threads});
+        HEARTH_TRY(model, models::load_model(path, pool));
+        if (path == job.quantized) job.quantized_model = model;
+    }
+    return engine::Engine::open(std::move(model), options);
+}
+
 Status audit_step(Job& job) {
     HEARTH_TRY_STATUS(job.heading(3, "Audit: the quantized model against its source"));
-    const engine::EngineOptions engine{.threads = job.global.threads};
-    HEARTH_TRY(const auto base, audit::open_subject(job.source, job.source.filename().string(), engine));
-    HEARTH_TRY(const auto variant,
-               audit::open_subject(job.quantized, job.quantized.filename().string(), engine));
+    const auto subject = [&](const fs::path& path) -> Result<std::unique_ptr<audit::Subject>> {
+        HEARTH_TRY(auto engine, open_engine(job, path, {.exact = true}));
+        return audit::make_subject(std::move(engine), path.filename().string());
+    };
+    HEARTH_TRY(const auto base, subject(job.source));
+    HEARTH_TRY(const auto variant, subject(job.quantized));
     HEARTH_TRY(audit::RunFolder folder, audit::RunFolder::create(job.run / "audit", "audit"));
     audit::AuditOptions options;
     options.tasks = job.options.tasks;
@@ -123,10 +132,7 @@ Status audit_step(Job& job) {
 // Measured on the quantized model; the cost step reads the record.
 Status bench_step(Job& job) {
     HEARTH_TRY_STATUS(job.heading(4, "Measure: tokens per second of the quantized model"));
-    ThreadPool pool({.threads = job.global.threads});
-    HEARTH_TRY(const auto model, models::load_model(job.quantized, pool));
-    HEARTH_TRY(const auto engine,
-               engine::Engine::open(model, {.threads = job.global.threads, .batch_max = 1}));
+    HEARTH_TRY(const auto engine, open_engine(job, job.quantized, {.batch_max = 1}));
     HEARTH_TRY(const engine::Benchmark bench, engine::benchmark(*engine, {}));
     HEARTH_TRY_STATUS(job.say(benchmark_text(bench)));
     const std::string name = job.quantized.filename().string();
@@ -136,7 +142,7 @@ Status bench_step(Job& job) {
         {name, fmt::format("decode {:.0f} tokens/s ({:.1f} GB/s; memory reads {:.1f} GB/s here)",
                            bench.decode_tokens_per_second, bench.decode_bytes_per_second / 1e9,
                            bench.ceilings.read_bytes_per_second / 1e9)}};
-    return job.keep("bench", benchmark_json(bench, model->name, engine->kernels_name()));
+    return job.keep("bench", benchmark_json(bench, engine->model().name, engine->kernels_name()));
 }
 
 // An example, and called one: people have other machines, tariffs and uses. `--cost FILE` brings theirs.
@@ -182,15 +188,12 @@ Status cost_step(Job& job) {
 // One question instead of a server: the demo's last step.
 Status answer_step(Job& job) {
     HEARTH_TRY_STATUS(job.heading(6, "Ask it"));
-    ThreadPool pool({.threads = job.global.threads});
-    HEARTH_TRY(const auto model, models::load_model(job.quantized, pool));
-    HEARTH_TRY(const auto engine,
-               engine::Engine::open(model, {.threads = job.global.threads, .batch_max = 1}));
+    HEARTH_TRY(const auto engine, open_engine(job, job.quantized, {.batch_max = 1}));
     const std::string question = "Sort these words by the alphabet: tulip, ladder, timber, lemon, grove";
     engine::Request request;
-    HEARTH_TRY(request.prompt,
-               models::encode_chat(*model, {{"messages", {{{"role", "user"}, {"content", question}}}},
-                                            {"add_generation_prompt", true}}));
+    HEARTH_TRY(request.prompt, models::encode_chat(engine->model(),
+                                                   {{"messages", {{{"role", "user"}, {"content", question}}}},
+                                                    {"add_generation_prompt", true}}));
     HEARTH_TRY(const auto answers, engine->generate({std::move(request)}));
     job.record["question"] = question;
     job.record["answer"] = answers.front().text;
@@ -238,6 +241,7 @@ Result<int> run(Options options, const GlobalOptions& global, bool demo) {
                                           (job.run / "audit").string(), job.quantized.string())));
     if (global.json) HEARTH_TRY_STATUS(print_json(job.record));
     if (demo) return 0;
+    job.quantized_model.reset();  // the server loads its own
     HEARTH_TRY_STATUS(job.heading(6, "Serve"));
     job.options.serve.model = job.quantized.string();
     return serve(job.options.serve, global);

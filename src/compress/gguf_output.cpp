@@ -1,6 +1,7 @@
 // compress/gguf_output.cpp - one GGUF file: keys, then each tensor under its GGUF name, in GGUF's row order.
 #include <algorithm>
 
+#include "base/hash.h"
 #include "compress/gguf_keys.h"
 #include "compress/work.h"
 #include "models/tensor_names.h"
@@ -161,6 +162,13 @@ Status write_tensor(GgufWriter& writer, const Output& output, Work& work) {
                         0,
                         0,
                         output.decision->kept_because};
+    const std::size_t n_parts = output.to == DType::nvfp4 ? 2 : 1;
+    HEARTH_TRY(const std::size_t kept, work.keep_parts(writer, tensor));
+    if (kept == n_parts) {
+        work.finish_kept(tensor, std::move(record));
+        return {};
+    }
+    std::vector<JournalEntry::Part> written;
     const bool as_it_is =
         !output.decision->kept_because.empty() && tensor.dtype == output.to && output.order.empty();
     if (as_it_is) {
@@ -172,18 +180,17 @@ Status write_tensor(GgufWriter& writer, const Output& output, Work& work) {
             HEARTH_TRY(tensor_scale, work.tensor_scale(tensor));
         }
         HEARTH_TRY(const std::vector<std::byte> bytes, made(output, work, tensor_scale, record));
-        HEARTH_TRY_STATUS(writer.append(bytes));
+        const auto scale = std::as_bytes(std::span(&tensor_scale, 1));
+        if (kept == 0) HEARTH_TRY_STATUS(writer.append(bytes));
         record.bytes_after = bytes.size();
+        written.push_back({bytes.size(), hash_hex(bytes)});
         if (output.to == DType::nvfp4) {
-            HEARTH_TRY_STATUS(writer.append(std::as_bytes(std::span(&tensor_scale, 1))));
-            record.bytes_after += sizeof tensor_scale;
+            HEARTH_TRY_STATUS(writer.append(scale));
+            record.bytes_after += scale.size();
+            written.push_back({scale.size(), hash_hex(scale)});
         }
     }
-    work.report.bytes_before += record.bytes_before;
-    work.report.bytes_after += record.bytes_after;
-    work.report.tensors.push_back(std::move(record));
-    work.advance(tensor);
-    return {};
+    return work.finish(tensor, std::move(record), std::move(written));
 }
 
 }  // namespace
@@ -201,7 +208,8 @@ Status write_gguf(const Options& options, const Source& source, Work& work) {
         declared.push_back({output.name, output.to, output.decision->tensor->shape});
         if (output.to == DType::nvfp4) declared.push_back({scale_name(output.name), DType::f32, {1}});
     }
-    HEARTH_TRY(GgufWriter writer, GgufWriter::create(options.target, plan.pairs, std::move(declared)));
+    HEARTH_TRY(GgufWriter writer,
+               GgufWriter::create(options.target, plan.pairs, std::move(declared), 32, Partial::resumed));
     HEARTH_TRY_STATUS(writer.append(std::as_bytes(std::span(plan.rope_divisors))));
     for (const Output& output : plan.outputs) HEARTH_TRY_STATUS(write_tensor(writer, output, work));
     HEARTH_TRY_STATUS(writer.commit());

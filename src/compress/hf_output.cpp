@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 #include <set>
 
+#include "base/hash.h"
 #include "base/limits.h"
 #include "compress/work.h"
 #include "formats/safetensors.h"
@@ -54,12 +55,23 @@ struct Filled {
     std::span<const std::byte> bytes;  // or the source's
 };
 
-Result<std::vector<Filled>> fill(const Decision& decision, Work& work) {
+struct Made {
+    std::vector<Filled> parts;
+    TensorRecord record;
+    std::vector<JournalEntry::Part> written;
+};
+
+TensorRecord record_of(const Decision& decision) {
+    const SourceTensor& tensor = *decision.tensor;
+    const DType to = decision.kept_because.empty() ? DType::nvfp4 : tensor.dtype;
+    return {tensor.name, tensor.shape, tensor.dtype, to, tensor.bytes, 0, 0, decision.kept_because};
+}
+
+Result<Made> make(const Decision& decision, Work& work) {
     const SourceTensor& tensor = *decision.tensor;
     const auto parts = parts_of(decision);
     std::vector<Filled> filled;
-    TensorRecord record{tensor.name, tensor.shape,         tensor.dtype, tensor.dtype, tensor.bytes, 0,
-                        0,           decision.kept_because};
+    TensorRecord record = record_of(decision);
     if (!decision.kept_because.empty()) {
         filled.push_back({parts[0], {}, tensor.view.bytes});
     } else {
@@ -71,7 +83,6 @@ Result<std::vector<Filled>> fill(const Decision& decision, Work& work) {
             encoded = encode_nvfp4(work.pool(), tensor, scale, {});
             record.relative_rmse = relative_rmse(encoded);
         }
-        record.to = DType::nvfp4;
         const auto scale_bytes = std::as_bytes(std::span(&scale, 1)),
                    scales = std::as_bytes(std::span(encoded.scales));
         filled.push_back({parts[0], {scale_bytes.begin(), scale_bytes.end()}, {}});
@@ -79,12 +90,12 @@ Result<std::vector<Filled>> fill(const Decision& decision, Work& work) {
         filled.push_back({parts[2], {scales.begin(), scales.end()}, {}});
         for (Filled& part : filled) part.bytes = part.own;
     }
-    for (const Filled& part : filled) record.bytes_after += part.bytes.size();
-    work.report.bytes_before += record.bytes_before;
-    work.report.bytes_after += record.bytes_after;
-    work.report.tensors.push_back(std::move(record));
-    work.advance(tensor);
-    return filled;
+    std::vector<JournalEntry::Part> written;
+    for (const Filled& part : filled) {
+        record.bytes_after += part.bytes.size();
+        if (!part.own.empty()) written.push_back({part.bytes.size(), hash_hex(part.bytes)});
+    }
+    return Made{std::move(filled), std::move(record), std::move(written)};
 }
 
 // One shard of the source becomes one shard of the target, with the same name.
@@ -102,17 +113,26 @@ Status write_shard(const fs::path& path, std::vector<const Decision*> decisions,
     std::stable_sort(ragged.begin(), ragged.end(), by_element_size);
     declared.insert(declared.end(), ragged.begin(), ragged.end());
 
-    HEARTH_TRY(auto writer, formats::SafetensorsWriter::create(path, std::move(declared), metadata));
+    HEARTH_TRY(auto writer,
+               formats::SafetensorsWriter::create(path, std::move(declared), metadata, Partial::resumed));
     std::vector<Filled> last;
     for (const Decision* decision : decisions) {
-        HEARTH_TRY(std::vector<Filled> filled, fill(*decision, work));
-        for (Filled& part : filled) {
-            if (order_class(*decision) == 2) {
-                last.push_back(std::move(part));
+        const bool ragged_one = order_class(*decision) == 2;
+        HEARTH_TRY(const std::size_t kept,
+                   ragged_one ? Result<std::size_t>(0) : work.keep_parts(writer, *decision->tensor));
+        if (kept > 0 && kept == parts_of(*decision).size()) {
+            work.finish_kept(*decision->tensor, record_of(*decision));
+            continue;
+        }
+        HEARTH_TRY(Made made, make(*decision, work));
+        for (std::size_t i = kept; i < made.parts.size(); ++i) {
+            if (ragged_one) {
+                last.push_back(std::move(made.parts[i]));
             } else {
-                HEARTH_TRY_STATUS(writer.append(part.bytes));
+                HEARTH_TRY_STATUS(writer.append(made.parts[i].bytes));
             }
         }
+        HEARTH_TRY_STATUS(work.finish(*decision->tensor, std::move(made.record), std::move(made.written)));
     }
     std::stable_sort(last.begin(), last.end(),
                      [&](const Filled& a, const Filled& b) { return by_element_size(a.part, b.part); });
@@ -197,7 +217,7 @@ Status write_hf(const Options& options, const Source& source, Work& work) {
     for (const SourceTensor& tensor : source.tensors())
         if (tensor.dtype == DType::nvfp4 && !tensor.scales)
             return fail(Fault::internal, "{}: a Hugging Face tensor has scales", tensor.name);
-    HEARTH_TRY(AtomicFolder folder, AtomicFolder::create(options.target, options.replace));
+    HEARTH_TRY(AtomicFolder folder, AtomicFolder::create(options.target, options.replace, Partial::resumed));
     const std::vector<std::string> shards = source.shard_names();
     std::vector<std::vector<const Decision*>> by_shard(shards.size());
     for (const Decision& decision : work.decisions()) by_shard[decision.tensor->file].push_back(&decision);

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "base/log.h"
 #include "compress/recipe.h"
 #include "compress/work.h"
 #include "quant/nvfp4_tensor.h"
@@ -19,25 +20,41 @@ namespace {
 std::string_view name_of(OutFormat format) { return format == OutFormat::hf ? "hf" : "gguf"; }
 
 // Weights that share a scale, and so the number that a row must be a multiple of.
-std::int64_t group_of(const Options& options) {
+std::int64_t group_size(const Options& options) {
     if (options.type != DType::nvfp4) return info(options.type).block_elems;
     return options.out_format == OutFormat::hf ? quant::kNvfp4Group : quant::kNvfp4GgufBlock;
 }
 
+constexpr std::string_view kPartialMark = ".partial-";
+
 // A run that was killed leaves "<target>.partial-<pid>" behind; those whose process is gone are taken away.
-void remove_stale_partials(const fs::path& target) {
+void remove_stale_partials(const fs::path& folder, const std::string& prefix) {
     std::error_code error;
-    const fs::path folder = target.parent_path().empty() ? fs::path(".") : target.parent_path();
-    const std::string prefix = target.filename().string() + ".partial-";
     for (const auto& entry : fs::directory_iterator(folder, error)) {
         const std::string name = entry.path().filename().string();
-        if (!name.starts_with(prefix)) continue;
+        const std::size_t dot = name.rfind(kPartialMark);
+        if (!name.starts_with(prefix) || dot == std::string::npos) continue;
         int pid = 0;
         const char* end = name.data() + name.size();
-        const auto parsed = std::from_chars(name.data() + prefix.size(), end, pid);
+        const auto parsed = std::from_chars(name.data() + dot + kPartialMark.size(), end, pid);
         if (parsed.ec != std::errc() || parsed.ptr != end || pid <= 0) continue;
         if (::kill(pid, 0) != 0 && errno == ESRCH) fs::remove_all(entry.path(), error);
     }
+}
+
+// Of an earlier run: what this one goes on with stays, everything else goes.
+void remove_leftovers(const fs::path& target, bool continues) {
+    std::error_code error;
+    const fs::path folder = target.parent_path().empty() ? fs::path(".") : target.parent_path();
+    remove_stale_partials(folder, target.filename().string() + ".");
+    const fs::path partial = partial_path(target);
+    if (!continues) fs::remove_all(partial, error);
+    if (!fs::is_directory(partial, error)) return;
+    remove_stale_partials(partial, "");
+    std::vector<fs::path> whole;  // shards that were finished are looked at again
+    for (const auto& entry : fs::directory_iterator(partial, error))
+        if (entry.path().extension() == ".safetensors") whole.push_back(entry.path());
+    for (const fs::path& path : whole) fs::rename(path, partial_path(path), error);
 }
 
 Status check(const Options& options) {
@@ -81,27 +98,52 @@ double relative_rmse(const Encoded& encoded) {
     return encoded.squared_sum > 0 ? std::sqrt(encoded.squared_error / encoded.squared_sum) : 0;
 }
 
-Work::Work(const Options& options, const Source& source)
-    : options_(options), pool_(ThreadPool::Options{.threads = options.threads}) {
+Result<Work> Work::open(const Options& options, const Source& source) {
+    std::map<std::string, int> fused;
+    if (options.type == DType::nvfp4) {
+        HEARTH_TRY(fused, source.fused_groups());
+    }
+    boost::json::array keep(options.keep.begin(), options.keep.end());
+    HEARTH_TRY(Json files, source.fingerprint());
+    const Json job = {{"program", "hearth " HEARTH_VERSION},
+                      {"type", info(options.type).name},
+                      {"out_format", name_of(options.out_format)},
+                      {"keep", std::move(keep)},
+                      {"source", std::move(files)}};
+    HEARTH_TRY(Journal journal, Journal::open(options.target, job));
+    remove_leftovers(options.target, journal.continues());
+    if (journal.other_job())
+        log::warning("{}: an interrupted run had another source or recipe; starting anew",
+                     options.target.string());
+    return Work(options, source, std::move(journal), std::move(fused));
+}
+
+Work::Work(const Options& options, const Source& source, Journal journal, std::map<std::string, int> fused)
+    : options_(options),
+      source_(source),
+      journal_(std::move(journal)),
+      fused_(std::move(fused)),
+      pool_(std::make_unique<ThreadPool>(ThreadPool::Options{.threads = options.threads})) {
     for (const SourceTensor& tensor : source.tensors()) {
         total_ += tensor.bytes;
         const bool repack = tensor.dtype == DType::nvfp4;
         decisions_.push_back({&tensor, repack ? std::string()
                                               : kept_because(tensor.hf_name, tensor.dtype, tensor.shape,
-                                                             group_of(options), options.keep)});
-        if (decisions_.back().kept_because.empty() && !repack)
-            groups_[fused_group(tensor.hf_name)].push_back(&tensor);
+                                                             group_size(options), options.keep)});
+        if (decisions_.back().kept_because.empty() && !repack) groups_[group_of(tensor)].push_back(&tensor);
     }
 }
 
 Result<float> Work::tensor_scale(const SourceTensor& tensor) {
     if (tensor.dtype == DType::nvfp4) return tensor.tensor_scale;
-    const std::string group = fused_group(tensor.hf_name);
+    const std::string group = group_of(tensor);
     const auto known = scales_.find(group);
     if (known != scales_.end()) return known->second;
+    if (const JournalEntry* earlier = journal_.find(tensor.name))
+        return scales_.emplace(group, earlier->tensor_scale).first->second;
     float amax = 0;
     for (const SourceTensor* member : groups_.at(group)) {
-        HEARTH_TRY(const float own, largest_magnitude(pool_, *member));
+        HEARTH_TRY(const float own, largest_magnitude(*pool_, *member));
         amax = std::max(amax, own);
     }
     const float scale = quant::nvfp4_tensor_scale(amax);
@@ -109,7 +151,35 @@ Result<float> Work::tensor_scale(const SourceTensor& tensor) {
     return scale;
 }
 
-void Work::advance(const SourceTensor& tensor) {
+std::string Work::group_of(const SourceTensor& tensor) const {
+    const auto found = fused_.find(tensor.hf_name);
+    return found == fused_.end() ? tensor.hf_name : fmt::format("group {}", found->second);
+}
+
+Status Work::finish(const SourceTensor& tensor, TensorRecord record, std::vector<JournalEntry::Part> parts) {
+    if (record.kept_because.empty()) {
+        const auto scale = scales_.find(group_of(tensor));
+        HEARTH_TRY_STATUS(journal_.add(tensor.name, {scale == scales_.end() ? 1.0f : scale->second,
+                                                     record.relative_rmse, std::move(parts)}));
+    }
+    advance(tensor, std::move(record));
+    return {};
+}
+
+void Work::finish_kept(const SourceTensor& tensor, TensorRecord record) {
+    const JournalEntry& entry = *journal_.find(tensor.name);
+    record.relative_rmse = entry.relative_rmse;
+    record.bytes_after = 0;
+    for (const JournalEntry::Part& part : entry.parts) record.bytes_after += part.bytes;
+    report.resumed_tensors += 1;
+    advance(tensor, std::move(record));
+}
+
+void Work::advance(const SourceTensor& tensor, TensorRecord record) {
+    report.bytes_before += record.bytes_before;
+    report.bytes_after += record.bytes_after;
+    report.tensors.push_back(std::move(record));
+    source_.release(tensor);
     done_ += tensor.bytes;
     if (options_.on_progress) options_.on_progress(done_, total_, tensor.name);
 }
@@ -120,13 +190,12 @@ Result<Report> quantize(const Options& given) {
     const auto start = std::chrono::steady_clock::now();
     HEARTH_TRY_STATUS(check(options));
     HEARTH_TRY(const Source source, Source::open(options.source));
-    remove_stale_partials(options.target);
-    Work work(options, source);
     if (options.type != DType::nvfp4)
         for (const SourceTensor& tensor : source.tensors())
             if (tensor.dtype == DType::nvfp4)
                 return fail(Fault::unsupported, "{}: {}: expected unquantized weights for {}, saw nvfp4",
                             options.source.string(), tensor.name, info(options.type).name);
+    HEARTH_TRY(Work work, Work::open(options, source));
     work.report.source = options.source.string();
     work.report.target = options.target.string();
     work.report.type = options.type;

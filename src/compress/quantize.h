@@ -48,14 +48,17 @@ struct Report {
     std::vector<TensorRecord> tensors;  // in the order of the target
     std::vector<std::string> left_out;  // source tensors that the target has no place for (buffers)
     std::uint64_t bytes_before = 0, bytes_after = 0;  // of the tensors
+    std::size_t resumed_tensors = 0;  // quantized by an earlier run that was interrupted, and kept
     double seconds = 0;
     [[nodiscard]] double bits_per_weight() const;            // of everything
     [[nodiscard]] double bits_per_quantized_weight() const;  // of what was quantized
 };
 
-// The target appears whole or not at all. A record of every tensor goes with it: hearth_quantization.json in
-// the folder, or <target>.hearth_quantization.json beside the file. Errors: usage, not_found, corrupt,
-// unsupported, disk_full, io.
+// The target appears whole or not at all. A run that was killed leaves its beginning in
+// `<target>.partial-resumed` and a journal; the next with the same source and recipe goes on there and writes
+// the same bytes. A record of every tensor goes with it: hearth_quantization.json in the folder, or
+// <target>.hearth_quantization.json beside the file. Errors: usage, not_found, corrupt, unsupported, busy
+// (another process writes this target), disk_full, io.
 Result<Report> quantize(const Options& options);
 
 Json to_json_value(const Report& report);

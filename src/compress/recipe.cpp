@@ -1,4 +1,4 @@
-// compress/recipe.cpp - the default exclusions and the table of fused groups.
+// compress/recipe.cpp - the default exclusions.
 #include "compress/recipe.h"
 
 #include <fmt/format.h>
@@ -35,15 +35,6 @@ constexpr Exclusion kExclusions[] = {
     {"*visual*", "vision"},
     {"*vision_model*", "vision"},
     {"*multi_modal_projector*", "vision"},
-};
-
-struct Fused {
-    std::string_view module, key;
-};
-constexpr Fused kFused[] = {
-    {".q_proj", ".qkv"},        {".k_proj", ".qkv"},      {".v_proj", ".qkv"},
-    {".gate_proj", ".gate_up"}, {".up_proj", ".gate_up"}, {".w1", ".gate_up"},
-    {".w3", ".gate_up"},        {".q_a_proj", ".qkv_a"},  {".kv_a_proj_with_mqa", ".qkv_a"},
 };
 
 bool is_plain_float(DType dtype) {
@@ -85,18 +76,6 @@ std::string kept_because(std::string_view name, DType dtype, const Shape& shape,
     if (shape.n_elems() == 0) return "empty";
     if (shape.back() % group != 0) return fmt::format("rows of {}, no multiple of {}", shape.back(), group);
     return {};
-}
-
-std::string fused_group(std::string_view name) {
-    constexpr std::string_view kSuffix = ".weight";
-    std::string_view module = name;
-    if (module.ends_with(kSuffix)) module.remove_suffix(kSuffix.size());
-    for (const auto& [suffix, key] : kFused)
-        if (module.ends_with(suffix)) {
-            module.remove_suffix(suffix.size());
-            return std::string(module).append(key);
-        }
-    return std::string(name);
 }
 
 }  // namespace hearth::compress

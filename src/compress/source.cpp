@@ -1,10 +1,17 @@
 // compress/source.cpp - groups the parts of NVFP4 linears and refuses what is quantized in other ways.
 #include "compress/source.h"
 
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <boost/json.hpp>
+#include <cerrno>
 #include <cmath>
 #include <cstring>
 
+#include "models/architecture.h"
 #include "models/tensor_names.h"
 #include "quant/nvfp4_tensor.h"
 
@@ -156,6 +163,54 @@ Status Source::read_gguf() {
         tensors_.push_back(std::move(tensor));
     }
     return {};
+}
+
+Result<std::map<std::string, int>> Source::fused_groups() const {
+    models::ModelConfig config;
+    if (gguf_) {
+        HEARTH_TRY(config, models::read_gguf_config(*gguf_, path_.string()));
+    } else {
+        HEARTH_TRY(config, models::read_hf_config(config_, (path_ / "config.json").string()));
+    }
+    std::map<std::string, int> groups;
+    const models::Program program = models::find_architecture(config.architecture)->build(config);
+    for (const models::TensorSpec& tensor : program.tensors)
+        if (tensor.fused_group != models::kNone) groups.emplace(tensor.name, tensor.fused_group);
+    return groups;
+}
+
+Result<Json> Source::fingerprint() const {
+    std::vector<fs::path> paths;
+    std::error_code error;
+    if (gguf_) {
+        paths = gguf_->paths();
+    } else {
+        for (const auto& entry : fs::directory_iterator(path_, error))
+            if (entry.is_regular_file(error)) paths.push_back(entry.path());
+        if (error) return fail(io_error(path_, "cannot list the folder", error.value()));
+    }
+    std::sort(paths.begin(), paths.end());
+    boost::json::array files;
+    for (const fs::path& path : paths) {
+        struct stat status {};
+        if (::stat(path.c_str(), &status) != 0) return fail(io_error(path, "cannot look at", errno));
+        files.push_back({{"path", fs::absolute(path).lexically_normal().string()},
+                         {"bytes", std::int64_t{status.st_size}},
+                         {"seconds", std::int64_t{status.st_mtim.tv_sec}},
+                         {"nanoseconds", std::int64_t{status.st_mtim.tv_nsec}}});
+    }
+    return Json(std::move(files));
+}
+
+void Source::release(const SourceTensor& tensor) const {
+    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    for (const TensorView* view : {&tensor.view, tensor.scales ? &*tensor.scales : nullptr}) {
+        if (view == nullptr || view->bytes.empty()) continue;
+        const auto begin = reinterpret_cast<std::uintptr_t>(view->bytes.data());
+        const std::uintptr_t first = begin / page * page, last = begin + view->bytes.size();
+        // Only advice about a read-only map of a file: were it refused, nothing would be lost.
+        static_cast<void>(::madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED));
+    }
 }
 
 std::vector<std::string> Source::shard_names() const {

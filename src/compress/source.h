@@ -1,6 +1,7 @@
 // compress/source.h - what is to be quantized: a Hugging Face folder or a GGUF file, as one list of tensors.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,7 +35,15 @@ class Source {
     [[nodiscard]] const formats::Gguf& gguf() const { return *gguf_; }
     [[nodiscard]] const std::vector<SourceTensor>& tensors() const { return tensors_; }
     [[nodiscard]] const Json& config() const { return config_; }  // config.json; null for GGUF
-    [[nodiscard]] std::vector<std::string> shard_names() const;   // of safetensors
+    // Linears that share one tensor scale, by hf_name: those that the model's program puts into one fused
+    // group. Errors: unsupported (an architecture without a program), corrupt.
+    [[nodiscard]] Result<std::map<std::string, int>> fused_groups() const;
+    // The files that the result depends on, with sizes and times: another answer means another source.
+    [[nodiscard]] Result<Json> fingerprint() const;
+    // The system may take back the memory that the tensor's file pages hold; they are read again when looked
+    // at.
+    void release(const SourceTensor& tensor) const;
+    [[nodiscard]] std::vector<std::string> shard_names() const;  // of safetensors
     [[nodiscard]] const std::map<std::string, std::string>& metadata() const {
         return safetensors_->metadata();
     }

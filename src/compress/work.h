@@ -3,11 +3,13 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/thread_pool.h"
 #include "compress/encode.h"
+#include "compress/journal.h"
 #include "compress/quantize.h"
 #include "compress/source.h"
 
@@ -20,19 +22,41 @@ struct Decision {
 
 class Work {
   public:
-    Work(const Options& options, const Source& source);
+    // Errors: those of Source::fused_groups, fingerprint and Journal::open.
+    static Result<Work> open(const Options& options, const Source& source);
 
     [[nodiscard]] const std::vector<Decision>& decisions() const { return decisions_; }
-    [[nodiscard]] ThreadPool& pool() { return pool_; }
+    [[nodiscard]] ThreadPool& pool() { return *pool_; }
     // NVFP4: from the largest weight of all members of the tensor's fused group, read once.
     Result<float> tensor_scale(const SourceTensor& tensor);
-    void advance(const SourceTensor& tensor);  // progress
+    // How many parts of the tensor an earlier run left in the writer's file; the writer stands after them.
+    template <class Writer>
+    Result<std::size_t> keep_parts(Writer& writer, const SourceTensor& tensor) {
+        const JournalEntry* entry = journal_.find(tensor.name);
+        std::size_t kept = 0;
+        for (; entry != nullptr && kept < entry->parts.size(); ++kept) {
+            HEARTH_TRY(const bool same, writer.keep(entry->parts[kept].bytes, entry->parts[kept].hash));
+            if (!same) break;
+        }
+        return kept;
+    }
+    [[nodiscard]] const Journal& journal() const { return journal_; }
+    // A tensor is written: into the report, into the journal when it was quantized, and progress.
+    Status finish(const SourceTensor& tensor, TensorRecord record, std::vector<JournalEntry::Part> parts);
+    // A tensor whose parts were all kept.
+    void finish_kept(const SourceTensor& tensor, TensorRecord record);
 
     Report report;
 
   private:
+    Work(const Options& options, const Source& source, Journal journal, std::map<std::string, int> fused);
+    [[nodiscard]] std::string group_of(const SourceTensor& tensor) const;
+    void advance(const SourceTensor& tensor, TensorRecord record);
     const Options& options_;
-    ThreadPool pool_;
+    const Source& source_;
+    Journal journal_;
+    std::map<std::string, int> fused_;
+    std::unique_ptr<ThreadPool> pool_;
     std::vector<Decision> decisions_;
     std::map<std::string, std::vector<const SourceTensor*>> groups_;
     std::map<std::string, float> scales_;

@@ -151,6 +151,12 @@ TensorView Gguf::view(const GgufEntry& entry) const {
                                             static_cast<std::size_t>(*bytes))};
 }
 
+std::vector<fs::path> Gguf::paths() const {
+    std::vector<fs::path> paths;
+    for (const Part& part : parts_) paths.push_back(part.file.path());
+    return paths;
+}
+
 std::uint64_t Gguf::file_bytes() const {
     std::uint64_t bytes = 0;
     for (const Part& part : parts_) bytes += part.bytes;

@@ -87,6 +87,8 @@ class Gguf {
     [[nodiscard]] const GgufEntry* find(std::string_view name) const;
     [[nodiscard]] TensorView view(const GgufEntry& entry) const;
     [[nodiscard]] std::uint64_t file_bytes() const;
+    [[nodiscard]] std::vector<fs::path> paths()
+        const;  // of the splits, in order; empty ones for parsed bytes
 
   private:
     struct Part {
@@ -118,8 +120,10 @@ class GgufWriter {
     // Errors: usage (what GGUF cannot hold: a name over 63 bytes, more than 4 dimensions, a row that is no
     // whole number of blocks, a name or key twice, a type without a GGUF number), disk_full, io.
     static Result<GgufWriter> create(const fs::path& path, std::span<const GgufPair> metadata,
-                                     std::vector<Declaration> tensors, std::uint32_t alignment = 32);
-    Status append(std::span<const std::byte> bytes);  // any split within a tensor; never across two
+                                     std::vector<Declaration> tensors, std::uint32_t alignment = 32,
+                                     Partial partial = Partial::fresh);
+    Status append(std::span<const std::byte> bytes);            // any split within a tensor; never across two
+    Result<bool> keep(std::uint64_t n, std::string_view hash);  // instead of appending: see AtomicFile::keep
     Status commit();
 
   private:

@@ -93,7 +93,8 @@ GgufWriter::GgufWriter(AtomicFile file, std::vector<Declaration> tensors, std::u
     : file_(std::move(file)), tensors_(std::move(tensors)), alignment_(alignment) {}
 
 Result<GgufWriter> GgufWriter::create(const fs::path& path, std::span<const GgufPair> metadata,
-                                      std::vector<Declaration> tensors, std::uint32_t alignment) {
+                                      std::vector<Declaration> tensors, std::uint32_t alignment,
+                                      Partial partial) {
     if (!std::has_single_bit(alignment) || alignment > kGgufAlignmentMax)
         return fail(Fault::usage, "{}: expected an alignment that is a power of two up to {}, saw {}",
                     path.string(), kGgufAlignmentMax, alignment);
@@ -125,7 +126,7 @@ Result<GgufWriter> GgufWriter::create(const fs::path& path, std::span<const Gguf
         offset += padded(*bytes_of(tensor.dtype, tensor.shape.n_elems()), alignment);
     }
     head.resize(static_cast<std::size_t>(padded(head.size(), alignment)), '\0');
-    HEARTH_TRY(AtomicFile file, AtomicFile::create(path));
+    HEARTH_TRY(AtomicFile file, AtomicFile::create(path, partial));
     HEARTH_TRY_STATUS(file.write(head));
     GgufWriter writer(std::move(file), std::move(tensors), alignment);
     if (!writer.tensors_.empty())
@@ -153,6 +154,15 @@ Status GgufWriter::append(std::span<const std::byte> bytes) {
     HEARTH_TRY_STATUS(file_.write(bytes));
     left_ -= bytes.size();
     return close_tensor();
+}
+
+Result<bool> GgufWriter::keep(std::uint64_t n, std::string_view hash) {
+    if (n == 0 || n > left_) return false;
+    HEARTH_TRY(const bool kept, file_.keep(n, hash));
+    if (!kept) return false;
+    left_ -= n;
+    HEARTH_TRY_STATUS(close_tensor());
+    return true;
 }
 
 Status GgufWriter::commit() {

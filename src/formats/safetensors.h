@@ -65,8 +65,10 @@ class SafetensorsWriter {
         Shape shape;
     };
     static Result<SafetensorsWriter> create(const fs::path& path, std::vector<Declaration> tensors,
-                                            const std::map<std::string, std::string>& metadata);
-    Status append(std::span<const std::byte> bytes);  // any split of the declared bytes
+                                            const std::map<std::string, std::string>& metadata,
+                                            Partial partial = Partial::fresh);
+    Status append(std::span<const std::byte> bytes);            // any split of the declared bytes
+    Result<bool> keep(std::uint64_t n, std::string_view hash);  // instead of appending: see AtomicFile::keep
     Status commit();
 
   private:

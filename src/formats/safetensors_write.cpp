@@ -9,7 +9,8 @@
 namespace hearth::formats {
 
 Result<SafetensorsWriter> SafetensorsWriter::create(const fs::path& path, std::vector<Declaration> tensors,
-                                                    const std::map<std::string, std::string>& metadata) {
+                                                    const std::map<std::string, std::string>& metadata,
+                                                    Partial partial) {
     boost::json::object header;
     if (!metadata.empty()) {
         boost::json::object& texts = header["__metadata__"].emplace_object();
@@ -37,7 +38,7 @@ Result<SafetensorsWriter> SafetensorsWriter::create(const fs::path& path, std::v
     if (text.size() > kSafetensorsHeaderBytesMax)
         return fail(Fault::out_of_range, "{}: expected a header of at most {} bytes, saw {}", path.string(),
                     kSafetensorsHeaderBytesMax, text.size());
-    HEARTH_TRY(AtomicFile file, AtomicFile::create(path));
+    HEARTH_TRY(AtomicFile file, AtomicFile::create(path, partial));
     const std::uint64_t header_bytes = text.size();
     HEARTH_TRY_STATUS(file.write(std::as_bytes(std::span(&header_bytes, 1))));
     HEARTH_TRY_STATUS(file.write(text));
@@ -50,6 +51,13 @@ Status SafetensorsWriter::append(std::span<const std::byte> bytes) {
                     bytes.size());
     left_ -= bytes.size();
     return file_.write(bytes);
+}
+
+Result<bool> SafetensorsWriter::keep(std::uint64_t n, std::string_view hash) {
+    if (n > left_) return false;
+    HEARTH_TRY(const bool kept, file_.keep(n, hash));
+    if (kept) left_ -= n;
+    return kept;
 }
 
 Status SafetensorsWriter::commit() {

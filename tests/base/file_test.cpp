@@ -6,6 +6,7 @@
 
 #include <cerrno>
 
+#include "base/hash.h"
 #include "material.h"
 
 namespace hearth {
@@ -42,6 +43,27 @@ TEST_F(FileTest, ACommittedFileIsWhole) {
 TEST_F(FileTest, AFullDiskIsReportedAsSuch) {
     if (!fs::exists("/dev/full")) GTEST_SKIP() << "needs /dev/full";
     EXPECT_EQ(io_error("x", "cannot write", ENOSPC).fault, Fault::disk_full);
+}
+
+// What an earlier process left is kept as far as it agrees, and goes no further than what is committed.
+TEST_F(FileTest, ResumedFilesKeepWhatAgrees) {
+    const auto hash = [](std::string_view text) { return hash_hex(std::as_bytes(std::span(text))); };
+    for (const char* left : {"", "ab", "abcdef", "abXdef", "abcdefghijk", "zz"}) {
+        ASSERT_OK(write_whole(partial_path(folder_ / "a"), left));
+        auto file = AtomicFile::create(folder_ / "a", Partial::resumed);
+        ASSERT_OK(file);
+        const std::string_view earlier = left;
+        ASSERT_OK(file->write("ab"));
+        const bool agrees = earlier.starts_with("ab") && earlier.size() >= 5 && earlier.substr(2, 3) == "cde";
+        EXPECT_EQ(file->keep(3, hash("cde")).value(), agrees) << left;
+        if (!agrees) ASSERT_OK(file->write("cde"));
+        EXPECT_EQ(file->keep(1, hash("q")).value(), false);
+        EXPECT_EQ(file->keep(1'000, hash("q")).value(), false);
+        ASSERT_OK(file->write("fgh"));
+        EXPECT_EQ(file->bytes_written(), 8u);
+        ASSERT_OK(file->commit());
+        EXPECT_EQ(read_text(folder_ / "a", 100).value(), "abcdefgh") << left;
+    }
 }
 
 TEST_F(FileTest, FoldersReplaceOnlyWhenAsked) {

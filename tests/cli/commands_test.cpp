@@ -85,6 +85,26 @@ TEST_F(CommandsTest, LogitsWritesWhatTransformersComputes) {
     EXPECT_EQ(refused("[-1]"), 6);
 }
 
+// One model as NVFP4 in ModelOpt's folder and in GGUF: other names, other layouts, other files for the
+// tokenizer, and not one bit of difference in what it computes.
+TEST_F(CommandsTest, FolderAndGgufOfOneModelGiveTheSameLogits) {
+    std::string ids = "[0";
+    for (int i = 1; i < 70; ++i) ids += fmt::format(",{}", i * 29 % 2048);
+    ASSERT_OK(write_whole(folder_ / "ids.json", ids + "]"));
+    std::string logits[2];
+    for (const std::size_t gguf : {0u, 1u}) {
+        const std::string model = (folder_ / (gguf == 1 ? "m.gguf" : "m")).string();
+        ASSERT_EQ(run({"quantize", (source_dir() / "models/ember").string(), model}).exit_code, 0);
+        const fs::path out = folder_ / "logits.npy";
+        const Outcome ran = run({"logits", model, "--ids", (folder_ / "ids.json").string(), "--out",
+                                 out.string(), "--prefill", "40"});
+        ASSERT_EQ(ran.exit_code, 0) << ran.err;
+        logits[gguf] = read_text(out, 1 << 28).value();
+    }
+    EXPECT_EQ(logits[0].size(), 128 + 70 * 2048 * sizeof(float));
+    EXPECT_TRUE(logits[0] == logits[1]);
+}
+
 TEST_F(CommandsTest, MeasuringCommandsSpeakJson) {
     const Json bench = run({"--json", "bench", "--prompt", "64", "--decode", "8", "--repeats", "1"}).json();
     for (const char* key :

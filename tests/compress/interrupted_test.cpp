@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <map>
 
 #include "compress/quantize.h"
 #include "formats/hostile.h"
@@ -75,11 +76,17 @@ TEST(Interrupted, WeightsThatCannotBeReadAreNamed) {
     ASSERT_OK(writer);
     ASSERT_OK(writer->append(std::as_bytes(std::span(weights))));
     ASSERT_OK(writer->commit());
-    ASSERT_OK(write_whole(folder.path() / "source/config.json", "{}"));
+    const std::string config = read_bytes(ember() / "config.json");
+    ASSERT_OK(write_whole(folder.path() / "source/config.json", config));
     const auto report = quantize(request(folder.path() / "source", folder.path() / "out"));
     ASSERT_FALSE(report.has_value());
     EXPECT_EQ(report.error().fault, Fault::corrupt);
     EXPECT_NE(report.error().message.find("x.weight"), std::string::npos);
+    // An architecture without a program: nothing says which of its linears share a scale.
+    ASSERT_OK(write_whole(folder.path() / "source/config.json", R"({"model_type":"unheard_of"})"));
+    const auto unknown = quantize(request(folder.path() / "source", folder.path() / "out"));
+    ASSERT_FALSE(unknown.has_value());
+    EXPECT_EQ(unknown.error().fault, Fault::unsupported);
     // Nor is a model that others quantized in their own way.
     ASSERT_OK(write_whole(folder.path() / "source/config.json",
                           R"({"quantization_config":{"quant_method":"gptq"}})"));
@@ -90,35 +97,149 @@ TEST(Interrupted, WeightsThatCannotBeReadAreNamed) {
     EXPECT_EQ(files_in(folder.path()), 1u);
 }
 
-// A child quantizes and is killed in the middle: nothing under the target's name, and the next run cleans up.
-TEST(Interrupted, KilledRunsLeaveNothingThatLooksWhole) {
+// A child quantizes and is killed when this share of the source is done.
+void run_and_kill(const Options& options, double share) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        Options own = options;
+        own.on_progress = [share](std::uint64_t done, std::uint64_t total, std::string_view) {
+            if (static_cast<double>(done) > share * static_cast<double>(total)) ::kill(::getpid(), SIGKILL);
+        };
+        static_cast<void>(quantize(own));
+        ::_exit(0);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+// Every file under `target`, or the file itself: name and bytes.
+std::map<std::string, std::string> bytes_of(const fs::path& target) {
+    std::map<std::string, std::string> out;
+    if (!fs::is_directory(target)) return {{"", read_bytes(target)}};
+    for (const auto& entry : fs::directory_iterator(target)) {
+        std::string text = read_bytes(entry.path());
+        // The record names its target, and that is all that may differ.
+        if (entry.path().filename() == "hearth_quantization.json") {
+            const std::size_t at = text.find("\"target\"");
+            text.erase(at, text.find('\n', at) - at);
+        }
+        out[entry.path().filename().string()] = std::move(text);
+    }
+    return out;
+}
+
+TEST(Interrupted, TheNextRunGoesOnAndWritesTheSameBytes) {
     for (const char* name : {"out", "out.gguf"}) {
         const TempFolder folder;
-        const fs::path target = folder.path() / name;
-        const pid_t child = fork();
-        ASSERT_GE(child, 0);
-        if (child == 0) {
-            Options options = request(ember(), target);
-            options.on_progress = [](std::uint64_t done, std::uint64_t total, std::string_view) {
-                if (done * 2 > total) ::kill(::getpid(), SIGKILL);
-            };
-            static_cast<void>(quantize(options));
-            ::_exit(0);
-        }
-        int status = 0;
-        ASSERT_EQ(waitpid(child, &status, 0), child);
-        ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-        EXPECT_FALSE(fs::exists(target));
-        ASSERT_EQ(files_in(folder.path()), 1u);
-        for (const auto& entry : fs::recursive_directory_iterator(folder.path())) {
-            const std::string left = entry.path().filename().string();
-            EXPECT_NE(left.find(".partial-"), std::string::npos) << left;
-        }
-        ASSERT_OK(quantize(request(ember(), target)));
-        EXPECT_TRUE(fs::exists(target));
+        const fs::path target = folder.path() / name,
+                       straight = folder.path() / (std::string("straight_") + name);
+        ASSERT_OK(quantize(request(ember(), straight)));
+        const auto expected = bytes_of(straight);
         for (const auto& entry : fs::directory_iterator(folder.path()))
-            EXPECT_EQ(entry.path().filename().string().find(".partial-"), std::string::npos) << entry.path();
+            if (entry.path() != straight) fs::remove_all(entry.path());
+        // Killed early, then again later: nothing under the target's name, nothing that looks whole.
+        for (const double share : {0.3, 0.7}) {
+            run_and_kill(request(ember(), target), share);
+            EXPECT_FALSE(fs::exists(target));
+            EXPECT_TRUE(fs::exists(folder.path() / (std::string(name) + ".partial-journal")));
+            for (const auto& entry : fs::recursive_directory_iterator(folder.path())) {
+                if (entry.path().string().starts_with(straight.string())) continue;
+                EXPECT_NE(entry.path().filename().string().find(".partial-"), std::string::npos)
+                    << entry.path();
+            }
+        }
+        std::size_t encoded = 0;
+        Options last = request(ember(), target);
+        last.on_progress = [&](std::uint64_t, std::uint64_t, std::string_view) { ++encoded; };
+        const auto report = quantize(last);
+        ASSERT_OK(report);
+        EXPECT_GT(report->resumed_tensors, 20u);  // of 42 linears, more than half were done
+        EXPECT_LT(report->resumed_tensors, 42u);
+        EXPECT_EQ(bytes_of(target), expected);
+        for (const auto& entry : fs::recursive_directory_iterator(folder.path()))
+            EXPECT_EQ(entry.path().filename().string().find(".partial"), std::string::npos) << entry.path();
     }
+}
+
+TEST(Interrupted, WhatTheJournalSaysIsNotBelieved) {
+    for (const char* name : {"out", "out.gguf"}) {
+        const TempFolder folder;
+        const fs::path target = folder.path() / name,
+                       straight = folder.path() / (std::string("straight_") + name);
+        ASSERT_OK(quantize(request(ember(), straight)));
+        const auto expected = bytes_of(straight);
+        fs::path weights = partial_path(target);
+        if (fs::path(name).extension() != ".gguf") weights /= "model.safetensors.partial-resumed";
+        const fs::path journal = target.string() + ".partial-journal";
+        const auto damaged = [&](const fs::path& path, auto&& change) {
+            run_and_kill(request(ember(), target), 0.6);
+            std::string text = read_bytes(path);
+            change(text);
+            ASSERT_OK(write_whole(path, text));
+            ASSERT_OK(quantize([&] {
+                Options options = request(ember(), target);
+                options.replace = true;
+                return options;
+            }()));
+            EXPECT_EQ(bytes_of(target), expected);
+            fs::remove_all(target);
+        };
+        damaged(weights, [](std::string& text) { text[text.size() / 2] ^= 1; });  // a byte went wrong
+        damaged(weights,
+                [](std::string& text) { text.resize(text.size() / 3); });  // a disk that lost the end
+        damaged(weights, [](std::string& text) { text.clear(); });
+        damaged(weights, [](std::string& text) { text += std::string(40'000'000, 'x'); });
+        damaged(journal, [](std::string& text) { text.resize(text.size() - 7); });  // a torn line
+        damaged(journal, [](std::string& text) { text.resize(text.find('\n') / 2); });
+        damaged(journal, [](std::string& text) { text.insert(text.find('\n') + 1, "{\"tensor\":3}\n"); });
+    }
+}
+
+TEST(Interrupted, AnotherSourceOrRecipeStartsAnew) {
+    const TempFolder folder;
+    const fs::path source = folder.path() / "source", target = folder.path() / "out";
+    fs::create_directories(source);
+    for (const char* name : {"config.json", "tokenizer.json", "model.safetensors"})
+        fs::copy_file(ember() / name, source / name);
+    run_and_kill(request(source, target), 0.6);
+    Options other = request(source, target);
+    other.keep = {"*.layers.0.*"};
+    const auto report = quantize(other);
+    ASSERT_OK(report);
+    EXPECT_EQ(report->resumed_tensors, 0u);
+    ASSERT_OK(quantize([&] {
+        Options straight = other;
+        straight.target = folder.path() / "straight";
+        return straight;
+    }()));
+    EXPECT_EQ(bytes_of(target), bytes_of(folder.path() / "straight"));
+
+    fs::remove_all(target);
+    run_and_kill(request(source, target), 0.6);
+    std::string weights =
+        read_bytes(source / "model.safetensors");  // two bytes of the last tensors are swapped
+    std::swap(weights[weights.size() - 10'000], weights[weights.size() - 20'001]);
+    ASSERT_OK(write_whole(source / "model.safetensors", weights));
+    const auto changed = quantize(request(source, target));
+    ASSERT_OK(changed);
+    EXPECT_EQ(changed->resumed_tensors, 0u);
+}
+
+TEST(Interrupted, TwoProcessesDoNotWriteOneTarget) {
+    const TempFolder folder;
+    Options outer = request(ember(), folder.path() / "out");
+    bool tried = false;
+    outer.on_progress = [&](std::uint64_t, std::uint64_t, std::string_view) {
+        if (tried) return;
+        tried = true;
+        const auto second = quantize(request(ember(), folder.path() / "out"));
+        ASSERT_FALSE(second.has_value());
+        EXPECT_EQ(second.error().fault, Fault::busy);
+    };
+    ASSERT_OK(quantize(outer));
+    EXPECT_TRUE(tried);
 }
 
 TEST(Interrupted, FullDiskIsSaidSo) {

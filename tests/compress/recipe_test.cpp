@@ -53,15 +53,5 @@ TEST(Recipe, KeepsWhatCannotBeQuantized) {
     EXPECT_EQ(kept_because(name, DType::bf16, {4, 48}, 16, globs), "--keep *.layers.0.*");
 }
 
-TEST(Recipe, FusedGroups) {
-    EXPECT_EQ(fused_group("a.self_attn.q_proj.weight"), fused_group("a.self_attn.v_proj.weight"));
-    EXPECT_NE(fused_group("a.self_attn.q_proj.weight"), fused_group("b.self_attn.q_proj.weight"));
-    EXPECT_NE(fused_group("a.self_attn.q_proj.weight"), fused_group("a.self_attn.o_proj.weight"));
-    EXPECT_EQ(fused_group("a.mlp.gate_proj.weight"), fused_group("a.mlp.up_proj.weight"));
-    EXPECT_NE(fused_group("a.mlp.gate_proj.weight"), fused_group("a.mlp.down_proj.weight"));
-    EXPECT_EQ(fused_group("e.0.w1.weight"), fused_group("e.0.w3.weight"));
-    EXPECT_EQ(fused_group("a.q_a_proj.weight"), fused_group("a.kv_a_proj_with_mqa.weight"));
-}
-
 }  // namespace
 }  // namespace hearth::compress
