@@ -40,6 +40,7 @@ extern const Command kQuantize;
 extern const Command kRender;
 extern const Command kRun;
 extern const Command kServe;
+extern const Command kSynth;
 extern const Command kTokenize;
 extern const Command kUp;
 

@@ -23,6 +23,7 @@ const Command* const kCommands[] = {
     &kServe,
     &kRun,
     &kBench,
+    &kSynth,
     &kInspect,
     &kTokenize,
     &kRender,
