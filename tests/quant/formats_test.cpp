@@ -33,7 +33,7 @@ std::string encoded(DType dtype, const std::vector<float>& weights) {
 }
 
 TEST(Formats, DecodeIsGgufsBitForBit) {
-    for (const char* name : {"Q8_0", "Q4_0", "MXFP4", "Q4_K", "Q6_K", "NVFP4"}) {
+    for (const char* name : {"Q8_0", "Q4_0", "MXFP4", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS", "NVFP4"}) {
         SCOPED_TRACE(name);
         std::string ours = name;
         for (char& c : ours) c = static_cast<char>(std::tolower(c));
@@ -126,7 +126,9 @@ TEST(Formats, KQuantEncodersStayUnderTheUniformGrid) {
         double levels;
         double slack;  // scales are rounded to 6 or 8 bits and shared: a little worse on some groups
     };
-    for (const Row& row : {Row{DType::q4_k, 32, 15, 1.05}, Row{DType::q6_k, 16, 63, 1.05}}) {
+    for (const Row& row :
+         {Row{DType::q4_k, 32, 15, 1.05}, Row{DType::q5_k, 32, 31, 1.05}, Row{DType::q6_k, 16, 63, 1.05},
+          Row{DType::iq4_nl, 32, 15, 1.0}, Row{DType::iq4_xs, 32, 15, 1.05}}) {
         Philox rng(7);
         std::vector<float> w(256 * 64);
         for (std::size_t i = 0; i < w.size(); ++i)
@@ -141,7 +143,8 @@ TEST(Formats, KQuantEncodersStayUnderTheUniformGrid) {
                 high = std::max(high, static_cast<double>(w[g + j]));
                 seen += std::pow(static_cast<double>(w[g + j]) - static_cast<double>(back[g + j]), 2);
             }
-            if (row.dtype == DType::q6_k) high = std::max(high, -low), low = -high;
+            const bool symmetric = row.dtype != DType::q4_k && row.dtype != DType::q5_k;
+            if (symmetric) high = std::max(high, -low), low = -high;
             grid += static_cast<double>(row.group) * std::pow((high - low) / row.levels, 2) / 12;
         }
         EXPECT_LT(seen, grid * row.slack) << info(row.dtype).name;

@@ -26,6 +26,86 @@ HEARTH_FN void k_pack_scale_min(uint8_t* packed, const int* scales, const int* m
     }
 }
 
+HEARTH_FN int k_clamped(float x, int max) {
+    return !(x > 0) ? 0 : x >= static_cast<float>(max) ? max : round_half_away(x);
+}
+template <int kMax>
+HEARTH_FN float k_squared_error(const float* x, float step, float base) {
+    float sum = 0;
+    for (int j = 0; j < 32; ++j) {
+        const float e = x[j] - (step * static_cast<float>(k_clamped((x[j] + base) / step, kMax)) - base);
+        sum += e * e;
+    }
+    return sum;
+}
+
+// x ~= step * code - base, code in 0..kMax, base >= 0, for a group of 32: the best of several grids by
+// squared error, each refitted by least squares.
+template <int kMax>
+HEARTH_FN void k_fit(const float* x, float* step, float* base) {
+    float low = 0, high = 0;  // the grid always holds 0: base cannot be negative
+    for (int j = 0; j < 32; ++j) {
+        low = x[j] < low ? x[j] : low;
+        high = x[j] > high ? x[j] : high;
+    }
+    *step = (high - low) / static_cast<float>(kMax);
+    *base = -low;
+    if (!(high - low > 0x1p-120f)) return;  // nothing to fit, and quotients would overflow
+    float best = k_squared_error<kMax>(x, *step, *base);
+    for (int shrink = 0; shrink < 16; ++shrink) {  // from a grid of 1.5 steps less to one of 1.5 more
+        const float trial =
+            (high - low) / (static_cast<float>(kMax) - 1.5f + 0.2f * static_cast<float>(shrink));
+        float n = 32, q1 = 0, q2 = 0, x1 = 0, qx = 0;
+        for (int j = 0; j < 32; ++j) {
+            const float q = static_cast<float>(k_clamped((x[j] - low) / trial, kMax));
+            q1 += q;
+            q2 += q * q;
+            x1 += x[j];
+            qx += q * x[j];
+        }
+        const float determinant = n * q2 - q1 * q1;
+        if (!(determinant > 0)) continue;
+        float new_step = (n * qx - q1 * x1) / determinant, new_base = (q1 * qx - q2 * x1) / determinant;
+        if (new_base < 0) {
+            new_base = 0;
+            new_step = q2 > 0 ? qx / q2 : 0;
+        }
+        if (!(new_step > 0)) continue;
+        const float error = k_squared_error<kMax>(x, new_step, new_base);
+        if (error < best) {
+            best = error;
+            *step = new_step;
+            *base = new_base;
+        }
+    }
+}
+
+// Writes d, dmin and the packed scales of 256 weights (the first 16 bytes), and their codes: the eight scales
+// and minima are rounded to 6 bits and the codes chosen again against what a reader will see.
+template <int kMax>
+HEARTH_FN void k_encode(const float* in, uint8_t* block, int* codes) {
+    float steps[8], bases[8], step_max = 0, base_max = 0;
+    for (int g = 0; g < 8; ++g) {
+        k_fit<kMax>(in + 32 * g, &steps[g], &bases[g]);
+        step_max = steps[g] > step_max ? steps[g] : step_max;
+        base_max = bases[g] > base_max ? bases[g] : base_max;
+    }
+    store_f16(block, step_max / 63.0f);
+    store_f16(block + 2, base_max / 63.0f);
+    const float d = load_f16(block), dmin = load_f16(block + 2);
+    int scales[8], minima[8];
+    for (int g = 0; g < 8; ++g) {
+        scales[g] = d > 0 ? k_clamped(steps[g] / d, 63) : 0;
+        minima[g] = dmin > 0 ? k_clamped(bases[g] / dmin, 63) : 0;
+    }
+    k_pack_scale_min(block + 4, scales, minima);
+    for (int g = 0; g < 8; ++g) {
+        const float step = d * static_cast<float>(scales[g]), base = dmin * static_cast<float>(minima[g]);
+        for (int j = 0; j < 32; ++j)
+            codes[32 * g + j] = step > 0 ? k_clamped((in[32 * g + j] + base) / step, kMax) : 0;
+    }
+}
+
 template <>
 struct Format<12> {
     static constexpr int kElems = 256;
@@ -46,83 +126,13 @@ struct Format<12> {
         }
     }
 
-    // Per group the best of several grids by squared error, each refitted by least squares; then the eight
-    // scales and minima are rounded to 6 bits and the codes chosen again against what a reader will see.
     HEARTH_FN void encode(const float* in, uint8_t* block) {
-        float steps[8], bases[8], step_max = 0, base_max = 0;
-        for (int g = 0; g < 8; ++g) {
-            fit(in + 32 * g, &steps[g], &bases[g]);
-            step_max = steps[g] > step_max ? steps[g] : step_max;
-            base_max = bases[g] > base_max ? bases[g] : base_max;
-        }
-        store_f16(block, step_max / 63.0f);
-        store_f16(block + 2, base_max / 63.0f);
-        const float d = load_f16(block), dmin = load_f16(block + 2);
-        int scales[8], minima[8];
-        for (int g = 0; g < 8; ++g) {
-            scales[g] = d > 0 ? clamped(steps[g] / d, 63) : 0;
-            minima[g] = dmin > 0 ? clamped(bases[g] / dmin, 63) : 0;
-        }
-        k_pack_scale_min(block + 4, scales, minima);
-        for (int g = 0; g < 8; ++g) {
-            const float step = d * static_cast<float>(scales[g]), base = dmin * static_cast<float>(minima[g]);
-            uint8_t* q = block + 16 + 32 * (g / 2);
-            for (int j = 0; j < 32; ++j) {
-                const int code = step > 0 ? clamped((in[32 * g + j] + base) / step, 15) : 0;
-                q[j] = static_cast<uint8_t>(g % 2 == 0 ? code : q[j] | code << 4);
-            }
-        }
-    }
-
-  private:
-    HEARTH_FN int clamped(float x, int max) {
-        return !(x > 0) ? 0 : x >= static_cast<float>(max) ? max : round_half_away(x);
-    }
-
-    // x ~= step * code - base, code in 0..15, base >= 0.
-    HEARTH_FN void fit(const float* x, float* step, float* base) {
-        float low = 0, high = 0;  // the grid always holds 0: base cannot be negative
-        for (int j = 0; j < 32; ++j) {
-            low = x[j] < low ? x[j] : low;
-            high = x[j] > high ? x[j] : high;
-        }
-        *step = (high - low) / 15.0f;
-        *base = -low;
-        if (!(high - low > 0x1p-120f)) return;  // nothing to fit, and quotients would overflow
-        float best = squared_error(x, *step, *base);
-        for (int shrink = 0; shrink < 16; ++shrink) {  // from a grid of 13.5 steps to one of 16.5
-            const float trial = (high - low) / (13.5f + 0.2f * static_cast<float>(shrink));
-            float n = 32, q1 = 0, q2 = 0, x1 = 0, qx = 0;
-            for (int j = 0; j < 32; ++j) {
-                const float q = static_cast<float>(clamped((x[j] - low) / trial, 15));
-                q1 += q;
-                q2 += q * q;
-                x1 += x[j];
-                qx += q * x[j];
-            }
-            const float determinant = n * q2 - q1 * q1;
-            if (!(determinant > 0)) continue;
-            float new_step = (n * qx - q1 * x1) / determinant, new_base = (q1 * qx - q2 * x1) / determinant;
-            if (new_base < 0) {
-                new_base = 0;
-                new_step = q2 > 0 ? qx / q2 : 0;
-            }
-            if (!(new_step > 0)) continue;
-            const float error = squared_error(x, new_step, new_base);
-            if (error < best) {
-                best = error;
-                *step = new_step;
-                *base = new_base;
-            }
-        }
-    }
-    HEARTH_FN float squared_error(const float* x, float step, float base) {
-        float sum = 0;
-        for (int j = 0; j < 32; ++j) {
-            const float e = x[j] - (step * static_cast<float>(clamped((x[j] + base) / step, 15)) - base);
-            sum += e * e;
-        }
-        return sum;
+        int codes[kElems];
+        k_encode<15>(in, block, codes);
+        for (int pair = 0; pair < 4; ++pair)
+            for (int j = 0; j < 32; ++j)
+                block[16 + 32 * pair + j] =
+                    static_cast<uint8_t>(codes[64 * pair + j] | codes[64 * pair + 32 + j] << 4);
     }
 };
 
