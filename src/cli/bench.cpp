@@ -1,4 +1,8 @@
-// cli/bench.cpp - hearth bench MODEL: tokens per second, and their share of what this machine can do.
+// cli/bench.cpp - hearth bench MODEL: tokens per second, their share of what this machine can do, and what
+// changed since an earlier run.
+#include <boost/json.hpp>
+
+#include "base/limits.h"
 #include "cli/benchmark_output.h"
 #include "cli/command.h"
 #include "hub/default_model.h"
@@ -8,43 +12,60 @@ namespace hearth::cli {
 namespace {
 
 struct Options {
-    std::string model;
+    std::string model, compare;
     engine::BenchmarkOptions bench;
-    int chunk = 256;
+    bool exact = false;
 };
 
 Result<int> run(const Options& options, const GlobalOptions& global) {
+    Json earlier;
+    if (!options.compare.empty()) {  // read first: a wrong name should not cost a benchmark
+        HEARTH_TRY(const std::string text, read_text(options.compare, kTextFileBytesMax));
+        HEARTH_TRY(earlier, parse_json(text, options.compare));
+    }
     ThreadPool pool({.threads = global.threads});
     HEARTH_TRY(const fs::path path, hub::find_model(options.model));
     HEARTH_TRY(const auto model, models::load_model(path, pool, {.need_tokenizer = false}));
-    HEARTH_TRY(const auto engine,
-               engine::Engine::open(
-                   model, {.threads = global.threads, .batch_max = 1, .chunk_tokens = options.chunk}));
+    engine::EngineOptions open = engine::benchmark_engine_options(*model, options.bench);
+    open.threads = global.threads;
+    open.exact = options.exact;
+    HEARTH_TRY(const auto engine, engine::Engine::open(model, open));
     HEARTH_TRY(const engine::Benchmark b, engine::benchmark(*engine, options.bench));
-    if (global.json) {
-        HEARTH_TRY_STATUS(print_json(benchmark_json(b, model->name, engine->kernels_name())));
-        return 0;
+    Json json = benchmark_json(b, model->name, engine->kernels_name());
+    std::string text =
+        fmt::format("{}, {} kernels\n\n{}", model->name, engine->kernels_name(), benchmark_text(b));
+    if (!options.compare.empty()) {
+        HEARTH_TRY(const auto comparisons, compare(b, earlier, options.compare));
+        json.get_object()["compare"] = comparison_json(comparisons);
+        text += fmt::format("\nBeside {}:\n\n{}", options.compare, comparison_text(comparisons));
     }
-    HEARTH_TRY_STATUS(
-        print(fmt::format("{}, {} kernels\n\n{}", model->name, engine->kernels_name(), benchmark_text(b))));
+    HEARTH_TRY_STATUS(global.json ? print_json(json) : print(text));
     return 0;
 }
 
 Action setup(CLI::App& app, const GlobalOptions& global) {
     auto options = std::make_shared<Options>();
+    const auto list = [&](const char* flag, std::vector<int>& values, const char* help, int min, int max) {
+        app.add_option(flag, values, help)
+            ->delimiter(',')
+            ->check(CLI::Range(min, max))
+            ->capture_default_str();
+    };
     app.add_option("MODEL", options->model, "a model folder or a .gguf file (default: ember)");
-    app.add_option("--prompt", options->bench.prompt_tokens, "tokens of the prompt")
-        ->check(CLI::Range(1, 1 << 20))
-        ->capture_default_str();
-    app.add_option("--decode", options->bench.decode_tokens, "tokens decoded one by one")
+    list("--prompt", options->bench.prompts, "tokens of the prompt; several with commas", 1, 1 << 20);
+    list("--depth", options->bench.depths, "tokens that sequences hold before they decode", 0, 1 << 20);
+    list("--batch", options->bench.batches, "sequences decoded together", 1, 4096);
+    app.add_option("--decode", options->bench.decode_tokens, "tokens decoded in one run")
         ->check(CLI::Range(1, 1 << 20))
         ->capture_default_str();
     app.add_option("--repeats", options->bench.repeats, "runs; the median counts")
         ->check(CLI::Range(1, 100))
         ->capture_default_str();
-    app.add_option("--chunk", options->chunk, "prompt tokens evaluated together")
+    app.add_option("--chunk", options->bench.chunk_tokens, "prompt tokens evaluated together")
         ->check(CLI::Range(1, 65536))
         ->capture_default_str();
+    app.add_flag("--exact", options->exact, "float32 activations, as audits use them");
+    app.add_option("--compare", options->compare, "the --json of an earlier run");
     return [options, &global] { return run(*options, global); };
 }
 

@@ -137,10 +137,11 @@ Status bench_step(Job& job) {
     HEARTH_TRY_STATUS(job.say(benchmark_text(bench)));
     const std::string name = job.quantized.filename().string();
     job.report->speeds = {
-        {name, fmt::format("prefill {:.0f} tokens/s ({:.0f} % of the measured multiply-add rate)",
-                           bench.prefill_tokens_per_second, 100 * bench.prefill_share())},
+        {name, fmt::format("prefill {:.0f} tokens/s ({:.0f} % of the measured {} rate)",
+                           bench.prefill().tokens_per_second,
+                           100 * bench.share_of_operations(bench.prefill()), bench.arithmetic)},
         {name, fmt::format("decode {:.0f} tokens/s ({:.1f} GB/s; memory reads {:.1f} GB/s here)",
-                           bench.decode_tokens_per_second, bench.decode_bytes_per_second / 1e9,
+                           bench.decode().tokens_per_second, bench.decode().bytes_per_second / 1e9,
                            bench.ceilings.read_bytes_per_second / 1e9)}};
     return job.keep("bench", benchmark_json(bench, engine->model().name, engine->kernels_name()));
 }

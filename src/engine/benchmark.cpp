@@ -1,66 +1,269 @@
-// engine/benchmark.cpp - times Engine::score: one prompt in chunks, then tokens one by one.
+// engine/benchmark.cpp - times Engine::step as the server calls it: a prompt in chunks, then sequences that
+// decode together.
 #include "engine/benchmark.h"
 
 #include <algorithm>
 #include <chrono>
 
+#include "base/check.h"
 #include "base/rng.h"
+#include "engine/kv_blocks.h"
 #include "models/model.h"
 
 namespace hearth::engine {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using Phase = BenchmarkPoint::Phase;
 
-double median(std::vector<double> values) {
-    std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
-                     values.end());
-    return values[values.size() / 2];
+double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-double weights_multiplied(const models::Model& model) {
-    double n = 0;
-    for (const auto& tensor : model.tensors)
-        n += static_cast<double>(tensor.matrix.rows * tensor.matrix.cols);
-    return n;
+double kv_bytes_of_position(const models::Program& program) {
+    return static_cast<double>(KvBlocks::block_bytes(program)) / kernels::kKvBlockTokens;
 }
+
+// Multiplications and additions of n tokens of one sequence from `depth` on; the head for `n_logits` of them.
+double operations(const models::Program& program, double depth, double n, double n_logits) {
+    double sum = 0, rows = n;
+    for (const models::Op& op : program.ops) {
+        if (op.kind == models::OpKind::select_rows) rows = n_logits;
+        if (op.kind == models::OpKind::linear) {
+            const auto& shape = program.tensors[static_cast<std::size_t>(op.weight)].shape;
+            sum += 2 * static_cast<double>(shape.n_elems()) * rows;
+        }
+        if (op.kind == models::OpKind::attention) {  // q k^T and p v, over what each token sees
+            const auto width = static_cast<double>(program.values[static_cast<std::size_t>(op.a)].width);
+            double seen = depth + (n + 1) / 2;
+            const int window = program.states[static_cast<std::size_t>(op.state)].window;
+            if (window > 0) seen = std::min(seen, static_cast<double>(window));
+            sum += 4 * width * seen * n;
+        }
+    }
+    return sum;
+}
+
+// Most products decide: a model has one type for its linears, some have another for the head.
+std::string_view arithmetic_of(const models::Model& model, const EngineOptions& options,
+                               const Ceilings& ceilings) {
+    if (options.exact) return "f32";
+    double narrow = 0, half = 0, rest = 0;
+    for (const auto& tensor : model.tensors) {
+        const auto n = static_cast<double>(tensor.matrix.rows * tensor.matrix.cols);
+        const DType type = tensor.matrix.source;
+        (type == DType::bf16 || type == DType::f16 || type == DType::f8_e4m3 ? half
+         : type == DType::f32                                                ? rest
+                                                                             : narrow) += n;
+    }
+    if (narrow > half && narrow > rest && ceilings.int8_ops_per_second > 0) return "int8";
+    if (half > narrow && half > rest && ceilings.bf16_flops_per_second > 0) return "bf16";
+    return "f32";
+}
+
+// Steps until every prompt is in, and one more: sequences that decode take a place of each chunk.
+int steps_of_prefill(int depth, int batch, int chunk) {
+    const std::int64_t tokens = std::int64_t{depth} * batch, room = std::max(1, chunk - batch);
+    return static_cast<int>(tokens / room) + batch + 2;
+}
+
+// The runs of one point.
+struct Runs {
+    std::vector<double> tokens_per_second;
+    void into(BenchmarkPoint& point) {
+        std::sort(tokens_per_second.begin(), tokens_per_second.end());
+        point.slowest = tokens_per_second.front();
+        point.fastest = tokens_per_second.back();
+        const std::size_t n = tokens_per_second.size(), half = n / 2;
+        point.tokens_per_second = n % 2 == 1 ? tokens_per_second[half]
+                                             : (tokens_per_second[half - 1] + tokens_per_second[half]) / 2;
+    }
+};
+
+class Bench {
+  public:
+    Bench(Engine& engine, const BenchmarkOptions& options) : engine_(engine), options_(options) {}
+
+    Result<BenchmarkPoint> prefill(int tokens) {
+        BenchmarkPoint point{.phase = Phase::prefill, .tokens = tokens};
+        Runs runs;
+        for (int run = 0; run < options_.repeats; ++run) {
+            arrived_ = 0;
+            HEARTH_TRY_STATUS(submit(tokens, 1));
+            const auto start = Clock::now();
+            while (arrived_ == 0) HEARTH_TRY_STATUS(step());
+            runs.tokens_per_second.push_back(tokens / seconds_since(start));
+            HEARTH_TRY_STATUS(drain());
+        }
+        runs.into(point);
+        const auto n = static_cast<double>(tokens);
+        point.operations_per_token = operations(program(), 0, n, 1) / n;
+        // Each chunk reads the weights once; its tokens share them.
+        const double steps = (n + engine_.options().chunk_tokens - 1) / engine_.options().chunk_tokens;
+        point.bytes_per_step = weight_bytes() + kv_bytes() * n / 2;
+        point.bytes_per_second = point.bytes_per_step * std::max(1.0, steps) * point.tokens_per_second / n;
+        finish(point);
+        return point;
+    }
+
+    // One prefill serves all runs: a run is a stretch of decoded tokens.
+    Result<BenchmarkPoint> decode(int depth, int batch) {
+        BenchmarkPoint point{.phase = Phase::decode, .depth = depth, .batch = batch};
+        const int start_depth = std::max(depth, 1);
+        // The first sequences decode while the last still prefill.
+        const int head_start = steps_of_prefill(start_depth, batch, engine_.options().chunk_tokens);
+        const int room = engine_.options().context_max - start_depth - head_start;
+        point.tokens = std::clamp(options_.decode_tokens, 1, std::max(1, room / options_.repeats));
+        for (int i = 0; i < batch; ++i)
+            HEARTH_TRY_STATUS(submit(start_depth, point.tokens * options_.repeats + head_start));
+        int together = 0;
+        while (together != batch) {
+            HEARTH_TRY(together, counted_step());
+            if (together == 0 && idle_) return fail(Fault::internal, "the benchmark's sequences ended early");
+        }
+        Runs runs;
+        for (int run = 0; run < options_.repeats; ++run) {
+            const auto start = Clock::now();
+            int made = 0;
+            for (int i = 0; i < point.tokens && !idle_; ++i) {
+                HEARTH_TRY(const int n, counted_step());
+                made += n;
+            }
+            if (made > 0) runs.tokens_per_second.push_back(made / seconds_since(start));
+        }
+        HEARTH_TRY_STATUS(drain());
+        if (runs.tokens_per_second.empty()) return fail(Fault::internal, "no token was decoded");
+        runs.into(point);
+        const double mean_depth =
+            start_depth + (batch > 1 ? head_start / 2.0 : 0) + point.tokens * options_.repeats / 2.0;
+        point.bytes_per_step = weight_bytes() + kv_bytes() * mean_depth * batch;
+        point.operations_per_token = operations(program(), mean_depth, 1, 1);
+        point.bytes_per_second = point.bytes_per_step * point.tokens_per_second / batch;
+        finish(point);
+        return point;
+    }
+
+  private:
+    [[nodiscard]] const models::Program& program() const { return engine_.model().program; }
+    [[nodiscard]] double weight_bytes() const { return static_cast<double>(engine_.model().weight_bytes); }
+    [[nodiscard]] double kv_bytes() const { return kv_bytes_of_position(program()); }
+    static void finish(BenchmarkPoint& point) {
+        point.operations_per_second = point.operations_per_token * point.tokens_per_second;
+    }
+
+    Status submit(int prompt_tokens, int new_tokens) {
+        Request request;
+        for (int i = 0; i < prompt_tokens; ++i)
+            request.prompt.push_back(
+                static_cast<int>(random_.below(static_cast<std::uint64_t>(engine_.model().config().vocab))));
+        request.new_tokens_max = new_tokens;
+        request.ignore_eos = true;
+        request.on_token = [this](const TokenOut&) {
+            ++arrived_;
+            return true;
+        };
+        HEARTH_TRY(const auto handle, engine_.submit(std::move(request), [this](Result<Completion> done) {
+            if (!done) failed_ = done.error();
+        }));
+        (void)handle;
+        idle_ = false;
+        return {};
+    }
+    Status step() {
+        HEARTH_TRY(const bool more, engine_.step());
+        idle_ = !more;
+        if (failed_) return fail(*failed_);
+        return {};
+    }
+    Result<int> counted_step() {  // tokens that the step gave
+        const int before = arrived_;
+        HEARTH_TRY_STATUS(step());
+        return arrived_ - before;
+    }
+    Status drain() {
+        while (!idle_) HEARTH_TRY_STATUS(step());
+        return {};
+    }
+
+    Engine& engine_;
+    const BenchmarkOptions& options_;
+    Philox random_{1};
+    int arrived_ = 0;
+    bool idle_ = true;
+    std::optional<Error> failed_;
+};
+
+int most(const std::vector<int>& values) { return *std::max_element(values.begin(), values.end()); }
 
 }  // namespace
 
-Result<Benchmark> benchmark(Engine& engine, BenchmarkOptions options) {
+std::string_view name(Phase phase) { return phase == Phase::prefill ? "prefill" : "decode"; }
+
+const BenchmarkPoint& Benchmark::decode() const {
+    const auto at = std::find_if(points.begin(), points.end(),
+                                 [](const BenchmarkPoint& point) { return point.phase == Phase::decode; });
+    HEARTH_CHECK(at != points.end(), "a benchmark decodes");
+    return *at;
+}
+
+EngineOptions benchmark_engine_options(const models::Model& model, const BenchmarkOptions& options) {
+    EngineOptions out;
+    out.batch_max = most(options.batches);
+    out.chunk_tokens = options.chunk_tokens;
+    const int depth = std::max(1, most(options.depths));
+    const std::int64_t decoded = std::int64_t{options.decode_tokens} * options.repeats +
+                                 steps_of_prefill(depth, out.batch_max, out.chunk_tokens);
+    const std::int64_t wanted = std::max<std::int64_t>(most(options.prompts) + 2, depth + decoded);
+    out.context_max = static_cast<int>(std::min(wanted, model.config().context_max));
+    const std::int64_t blocks = out.context_max / kernels::kKvBlockTokens + 2;
+    out.kv_bytes_max = KvBlocks::block_bytes(model.program) * static_cast<std::uint64_t>(blocks) *
+                       static_cast<std::uint64_t>(out.batch_max);
+    return out;
+}
+
+Result<Benchmark> benchmark(Engine& engine, const BenchmarkOptions& options) {
+    HEARTH_CHECK(!options.prompts.empty() && !options.depths.empty() && !options.batches.empty(),
+                 "there is something to measure");
     const models::Model& model = engine.model();
+    BenchmarkOptions sizes = options;
+    sizes.repeats = std::max(1, sizes.repeats);
     const int context = engine.options().context_max;
+    for (int& prompt : sizes.prompts) prompt = std::clamp(prompt, 1, std::max(1, context - 1));
+    for (int& depth : sizes.depths)
+        depth = std::clamp(depth, 0, std::max(0, context - sizes.decode_tokens * sizes.repeats - 2));
+    for (int& batch : sizes.batches) batch = std::clamp(batch, 1, engine.options().batch_max);
+
     Benchmark out;
-    out.decode_tokens = std::clamp(options.decode_tokens, 1, std::max(1, context / 2));
-    out.prompt_tokens = std::clamp(options.prompt_tokens, 1, std::max(1, context - out.decode_tokens));
-    ThreadPool pool({.threads = engine.options().threads});
-    HEARTH_TRY(out.ceilings, measure_ceilings(pool));
-    Philox random(1);
-    std::vector<int> ids(static_cast<std::size_t>(out.prompt_tokens + out.decode_tokens));
-    for (int& id : ids) id = static_cast<int>(random.below(static_cast<std::uint64_t>(model.config().vocab)));
-    std::vector<double> prefill, decode;
-    for (int run = 0; run < std::max(1, options.repeats); ++run) {
-        const auto start = Clock::now();
-        Clock::time_point prompt_done = start, done = start;
-        const auto sink = [&](std::int64_t position, std::span<const float>) {
-            done = Clock::now();
-            if (position == out.prompt_tokens - 1) prompt_done = done;
-        };
-        HEARTH_TRY_STATUS(engine.score(
-            ids, sink, {.first_position = out.prompt_tokens - 1, .prefill_tokens = out.prompt_tokens}));
-        prefill.push_back(std::chrono::duration<double>(prompt_done - start).count());
-        decode.push_back(std::chrono::duration<double>(done - prompt_done).count());
+    // A pool of the same size: the engine's own is not for lending. It goes before the engine is timed.
+    const auto ceilings = [&]() -> Result<Ceilings> {
+        ThreadPool pool({.threads = engine.options().threads});
+        return measure_ceilings(pool);
+    };
+    HEARTH_TRY(out.ceilings, ceilings());
+    out.weight_bytes = static_cast<double>(model.weight_bytes);
+    out.kv_bytes_per_token = kv_bytes_of_position(model.program);
+    Bench bench(engine, sizes);
+    for (const int prompt : sizes.prompts) {
+        HEARTH_TRY(auto point, bench.prefill(prompt));
+        out.points.push_back(point);
     }
-    out.prefill_tokens_per_second = out.prompt_tokens / median(prefill);
-    out.decode_tokens_per_second = out.decode_tokens / median(decode);
-    out.weight_bytes_per_token = static_cast<double>(model.weight_bytes);
-    const double mean_depth = out.prompt_tokens + out.decode_tokens / 2.0;
-    out.kv_bytes_per_token =
-        static_cast<double>(model.program.kv_bytes_per_token(sizeof(float))) * mean_depth;
-    out.flops_per_token = 2 * weights_multiplied(model);
-    out.decode_bytes_per_second =
-        (out.weight_bytes_per_token + out.kv_bytes_per_token) * out.decode_tokens_per_second;
-    out.prefill_flops_per_second = out.flops_per_token * out.prefill_tokens_per_second;
+    for (const int depth : sizes.depths)
+        for (const int batch : sizes.batches) {
+            HEARTH_TRY(auto point, bench.decode(depth, batch));
+            out.points.push_back(point);
+        }
+    // Shared machines slow down for minutes: the better of the ceilings before and after counts.
+    HEARTH_TRY(const Ceilings after, ceilings());
+    out.ceilings.read_bytes_per_second =
+        std::max(out.ceilings.read_bytes_per_second, after.read_bytes_per_second);
+    out.ceilings.flops_per_second = std::max(out.ceilings.flops_per_second, after.flops_per_second);
+    out.ceilings.int8_ops_per_second = std::max(out.ceilings.int8_ops_per_second, after.int8_ops_per_second);
+    out.ceilings.bf16_flops_per_second =
+        std::max(out.ceilings.bf16_flops_per_second, after.bf16_flops_per_second);
+    out.arithmetic = arithmetic_of(model, engine.options(), out.ceilings);
+    out.operations_ceiling = out.arithmetic == "int8"   ? out.ceilings.int8_ops_per_second
+                             : out.arithmetic == "bf16" ? out.ceilings.bf16_flops_per_second
+                                                        : out.ceilings.flops_per_second;
     return out;
 }
 

@@ -1,5 +1,9 @@
-// engine/benchmark.h - a model's speeds here, beside the ceilings of the same run: prefill and decode.
+// engine/benchmark.h - a model's speeds here, beside the ceilings of the same run: prefill by prompt size,
+// decode by depth and batch.
 #pragma once
+
+#include <string_view>
+#include <vector>
 
 #include "engine/engine.h"
 #include "engine/measure.h"
@@ -7,28 +11,48 @@
 namespace hearth::engine {
 
 struct BenchmarkOptions {
-    int prompt_tokens = 512;
-    int decode_tokens = 64;
-    int repeats = 3;  // medians of so many
+    std::vector<int> prompts = {512};  // tokens of a prompt, each size measured
+    std::vector<int> depths = {0};     // tokens that sequences hold before they decode
+    std::vector<int> batches = {1};    // sequences decoded together; with every depth
+    int decode_tokens = 64;            // of each sequence in one run
+    int repeats = 3;                   // medians of so many runs
+    int chunk_tokens = 256;            // prompt tokens evaluated together
 };
+
+// One speed, the median of the runs, and what it took by arithmetic.
+struct BenchmarkPoint {
+    enum class Phase { prefill, decode } phase = Phase::prefill;
+    int tokens = 0;  // of the prompt; or decoded by each sequence in a run
+    int depth = 0, batch = 1;
+    double tokens_per_second = 0;     // of all sequences together
+    double slowest = 0, fastest = 0;  // of the runs
+    double bytes_per_step = 0;        // read: all weights once, and the KV of every sequence at mean depth
+    double operations_per_token = 0;  // multiplications and additions
+    double bytes_per_second = 0, operations_per_second = 0;
+};
+std::string_view name(BenchmarkPoint::Phase phase);
 
 struct Benchmark {
-    int prompt_tokens = 0, decode_tokens = 0;
-    double prefill_tokens_per_second = 0, decode_tokens_per_second = 0;
-    double weight_bytes_per_token = 0,
-           kv_bytes_per_token = 0;  // what decoding one token reads, KV at mean depth
-    double flops_per_token = 0;     // two a weight
-    double decode_bytes_per_second = 0, prefill_flops_per_second = 0;
+    std::vector<BenchmarkPoint> points;   // prompts in order, then depths with each batch
+    double weight_bytes = 0;              // as packed: what one step reads
+    double kv_bytes_per_token = 0;        // of one position, as allocated
+    std::string_view arithmetic = "f32";  // what most products are made in: "f32", "int8", "bf16"
+    double operations_ceiling = 0;        // of that arithmetic, per second
     Ceilings ceilings;
-    [[nodiscard]] double decode_share() const {
-        return decode_bytes_per_second / ceilings.read_bytes_per_second;
+    [[nodiscard]] double share_of_bandwidth(const BenchmarkPoint& point) const {
+        return point.bytes_per_second / ceilings.read_bytes_per_second;
     }
-    [[nodiscard]] double prefill_share() const {
-        return prefill_flops_per_second / ceilings.flops_per_second;
+    [[nodiscard]] double share_of_operations(const BenchmarkPoint& point) const {
+        return point.operations_per_second / operations_ceiling;
     }
+    [[nodiscard]] const BenchmarkPoint& prefill() const { return points.front(); }  // the first prompt
+    [[nodiscard]] const BenchmarkPoint& decode() const;  // the first depth and batch
 };
 
-// Sizes are cut to the context. Errors: as Engine::score, no_memory.
-Result<Benchmark> benchmark(Engine& engine, BenchmarkOptions options);
+// What an engine needs to run these sizes: context, batch and room for the KV of all sequences.
+EngineOptions benchmark_engine_options(const models::Model& model, const BenchmarkOptions& options);
+
+// Sizes are cut to the engine's context and batch. Errors: as Engine::submit and step, no_memory.
+Result<Benchmark> benchmark(Engine& engine, const BenchmarkOptions& options);
 
 }  // namespace hearth::engine

@@ -10,6 +10,8 @@ namespace hearth::engine {
 struct Ceilings {
     double read_bytes_per_second = 0;  // streaming reads of a buffer far beyond the caches
     double flops_per_second = 0;       // float32 fused multiply-adds in registers, two operations each
+    double int8_ops_per_second = 0;    // 8-bit dot products in registers, two operations a pair; 0: none here
+    double bf16_flops_per_second = 0;  // the same in BF16
     std::string isa;
     int threads = 1;
 };

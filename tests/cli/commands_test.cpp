@@ -106,11 +106,35 @@ TEST_F(CommandsTest, FolderAndGgufOfOneModelGiveTheSameLogits) {
 }
 
 TEST_F(CommandsTest, MeasuringCommandsSpeakJson) {
-    const Json bench = run({"--json", "bench", "--prompt", "64", "--decode", "8", "--repeats", "1"}).json();
-    for (const char* key :
-         {"prefill_tokens_per_second", "decode_tokens_per_second", "ceiling_read_bytes_per_second",
-          "decode_share_of_bandwidth", "decode_bytes_per_second"})
+    const fs::path record = folder_ / "bench.json";
+    const Outcome ran = run({"--json", "bench", "--prompt", "64,16", "--depth", "0,40", "--batch", "1,3",
+                             "--decode", "8", "--repeats", "2"});
+    const Json bench = ran.json();
+    for (const char* key : {"prefill_tokens_per_second", "decode_tokens_per_second", "weight_bytes"})
         EXPECT_GT(bench.at(key).to_number<double>(), 0) << key;
+    EXPECT_GT(bench.at("ceilings").at("read_bytes_per_second").to_number<double>(), 0);
+    const auto& points = bench.at("points").as_array();
+    ASSERT_EQ(points.size(), 6u);  // two prompts, two depths with two batches
+    for (const Json& point : points) {
+        const double speed = point.at("tokens_per_second").to_number<double>();
+        EXPECT_LE(point.at("slowest").to_number<double>(), speed);
+        EXPECT_GE(point.at("fastest").to_number<double>(), speed);
+        EXPECT_GT(point.at("share_of_bandwidth").to_number<double>(), 0);
+    }
+    // ember: 6 layers, a query width of 512; linears of 3.78M weights in the layers and a head of 2048 x 256.
+    // A token at mean depth 1 + 2 * 8 / 2 = 9 sees 10 positions: 4 * 512 * 10 operations a layer.
+    const double linears = 6 * (512.0 * 256 + 2 * 128 * 256 + 256 * 512 + 3 * 768 * 256) + 2048.0 * 256;
+    EXPECT_DOUBLE_EQ(points[2].at("operations_per_token").to_number<double>(),
+                     2 * linears + 6 * 4 * 512 * 10.0);
+
+    ASSERT_OK(write_whole(record, ran.out));
+    const Json again = run({"--json", "bench", "--prompt", "16", "--decode", "8", "--repeats", "2",
+                            "--compare", record.string()})
+                           .json();
+    EXPECT_EQ(again.at("compare").as_array().size(), 2u);  // that prompt, and depth 0 with batch 1
+    EXPECT_EQ(run({"bench", "--compare", (folder_ / "none").string()}).exit_code, 3);
+    ASSERT_OK(write_whole(record, "{\"points\": [{\"phase\": \"decode\", \"tokens_per_second\": -1}]}"));
+    EXPECT_EQ(run({"bench", "--prompt", "8", "--decode", "1", "--compare", record.string()}).exit_code, 4);
     const Json plan = run({"--json", "plan", "--context", "64"}).json();
     EXPECT_EQ(plan.at("parameters").as_int64(), 6'033'408);
     const Json doctor = run({"--json", "doctor"}).json();
