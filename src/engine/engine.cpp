@@ -17,10 +17,6 @@ namespace {
 constexpr std::uint64_t kKvBytesDefault = std::uint64_t{1} << 30;
 constexpr std::size_t kWaitingMax = 4096;
 
-std::int64_t blocks_for(std::int64_t n_tokens) {
-    return (n_tokens + kernels::kKvBlockTokens - 1) / kernels::kKvBlockTokens;
-}
-
 }  // namespace
 
 struct Engine::State {
@@ -31,7 +27,7 @@ struct Engine::State {
     std::unique_ptr<Executor> executor;
     std::deque<std::unique_ptr<Sequence>> waiting;
     std::vector<std::unique_ptr<Sequence>> running;
-    std::int64_t blocks_promised = 0;  // to running sequences, so that none can starve half way
+    std::vector<std::int64_t> promised;  // blocks by pool, to running sequences: none can starve half way
     std::uint64_t next_handle = 1;
 
     [[nodiscard]] const text::Tokenizer* tokenizer() const {
@@ -39,6 +35,14 @@ struct Engine::State {
     }
     Status check_ids(std::span<const int> ids) const;
     Status check_request(const Request& request) const;
+    [[nodiscard]] std::int64_t step_tokens() const {
+        return std::max(options.chunk_tokens, options.batch_max);
+    }
+    // Blocks that a sequence may come to hold in a pool.
+    // Blocks that a sequence may come to hold in a pool of states.
+    [[nodiscard]] std::int64_t needed(std::size_t of, std::int64_t n_tokens) const {
+        return blocks->pool(of).blocks_needed(n_tokens, step_tokens());
+    }
     void admit();
     void retire();
 };
@@ -50,28 +54,22 @@ Result<std::unique_ptr<Engine>> Engine::open(std::shared_ptr<const models::Model
     options.batch_max = std::clamp(options.batch_max, 1, 4096);
     options.chunk_tokens = std::clamp(options.chunk_tokens, 1, 65'536);
     const std::uint64_t budget = options.kv_bytes_max > 0 ? options.kv_bytes_max : kKvBytesDefault;
-    const std::uint64_t block_bytes = KvBlocks::block_bytes(model->program);
-    const auto blocks_max =
-        static_cast<std::int64_t>(std::min<std::uint64_t>(budget / block_bytes, INT32_MAX));
     if (options.context_max < 0 || options.context_max > config.context_max)
         return fail(Fault::out_of_range, "context: expected 1 to {} tokens, saw {}", config.context_max,
                     options.context_max);
-    if (options.context_max > 0 && blocks_for(options.context_max) > blocks_max)
-        return fail(Fault::no_memory, "a context of {} tokens needs {} bytes of KV cache, and {} are allowed",
-                    options.context_max,
-                    static_cast<std::uint64_t>(blocks_for(options.context_max)) * block_bytes, budget);
-    if (options.context_max == 0)
-        options.context_max =
-            static_cast<int>(std::min(config.context_max, blocks_max * kernels::kKvBlockTokens));
-    if (options.context_max == 0)
-        return fail(Fault::no_memory, "one KV block needs {} bytes, and {} are allowed", block_bytes, budget);
-    // Shared prompts of score_continuations need a block a fork on top.
-    const std::int64_t wanted = options.batch_max * (blocks_for(options.context_max) + 1);
-    HEARTH_TRY(KvBlocks blocks, KvBlocks::make(model->program, std::min(wanted, blocks_max)));
+    const std::int64_t step_tokens = std::max(options.chunk_tokens, options.batch_max);
+    HEARTH_TRY(const models::PoolSizes sizes,
+               models::size_pools(models::state_pools(model->program), {.context = options.context_max,
+                                                                        .context_limit = config.context_max,
+                                                                        .sequences = options.batch_max,
+                                                                        .step_tokens = step_tokens,
+                                                                        .bytes_max = budget}));
+    options.context_max = static_cast<int>(sizes.context_max);
+    HEARTH_TRY(KvBlocks blocks, KvBlocks::make(model->program, sizes.n_blocks));
     state->pool = std::make_unique<ThreadPool>(ThreadPool::Options{.threads = options.threads});
     options.threads = state->pool->size();
     state->blocks = std::make_unique<KvBlocks>(std::move(blocks));
-    const std::int64_t step_tokens = std::max(options.chunk_tokens, options.batch_max);
+    state->promised.resize(state->blocks->n_pools());
     HEARTH_TRY(state->executor,
                Executor::make(model, *state->blocks, *state->pool, step_tokens, options.context_max));
     state->model = std::move(model);
@@ -120,7 +118,6 @@ Status Engine::score(std::span<const int> ids, const LogitsSink& sink, ScoreOpti
     HEARTH_CHECK(s.running.empty(), "score and generate do not mix");
     HEARTH_TRY_STATUS(s.check_ids(ids));
     SequenceState sequence(*s.blocks);
-    HEARTH_TRY_STATUS(sequence.reserve(static_cast<std::int64_t>(ids.size())));
     const auto chunk = static_cast<std::size_t>(s.options.chunk_tokens);
     std::size_t n = 0;
     for (std::size_t at = 0; at < ids.size(); at += n) {
@@ -128,6 +125,7 @@ Status Engine::score(std::span<const int> ids, const LogitsSink& sink, ScoreOpti
         const std::int64_t prompt_left = options.prefill_tokens - begin;
         n = prompt_left <= 0 ? 1 : std::min({chunk, ids.size() - at, static_cast<std::size_t>(prompt_left)});
         const auto n_tokens = static_cast<std::int64_t>(n);
+        HEARTH_TRY_STATUS(sequence.reserve(n_tokens));
         const StepPart part{&sequence, ids.subspan(at, n),
                             std::clamp<std::int64_t>(options.first_position - begin, 0, n_tokens)};
         s.executor->run({&part, 1}, [&](std::size_t, std::int64_t token, std::span<const float> logits) {
@@ -151,7 +149,6 @@ Result<std::vector<std::vector<double>>> Engine::score_continuations(
     }
     // The prompt once; its last logits score every first token.
     SequenceState base(*s.blocks);
-    HEARTH_TRY_STATUS(base.reserve(static_cast<std::int64_t>(prompt.size())));
     const auto score_one = [&](std::size_t i, std::size_t token, std::span<const float> logits, double norm) {
         const int id = continuations[i][token];
         scores[i].push_back(static_cast<double>(logits[static_cast<std::size_t>(id)]) - norm);
@@ -161,6 +158,7 @@ Result<std::vector<std::vector<double>>> Engine::score_continuations(
         const auto tokens = prompt.subspan(at, std::min(chunk, prompt.size() - at));
         const bool last = at + tokens.size() == prompt.size();
         const auto n = static_cast<std::int64_t>(tokens.size());
+        HEARTH_TRY_STATUS(base.reserve(n));
         const StepPart part{&base, tokens, last ? n - 1 : n};
         s.executor->run({&part, 1}, [&](std::size_t, std::int64_t, std::span<const float> logits) {
             const double norm = log_sum_exp(logits);
@@ -224,9 +222,12 @@ void Engine::cancel(std::uint64_t handle) {
 
 void Engine::State::admit() {
     while (!waiting.empty() && static_cast<int>(running.size()) < options.batch_max) {
-        const std::int64_t needed = blocks_for(waiting.front()->tokens_max());
-        if (!waiting.front()->finished() && blocks_promised + needed > blocks->n_blocks()) break;
-        blocks_promised += needed;
+        const std::int64_t tokens_max = waiting.front()->tokens_max();
+        bool fits = true;
+        for (std::size_t i = 0; i < promised.size(); ++i)
+            fits = fits && promised[i] + needed(i, tokens_max) <= blocks->n_blocks(i);
+        if (!waiting.front()->finished() && !fits) break;
+        for (std::size_t i = 0; i < promised.size(); ++i) promised[i] += needed(i, tokens_max);
         running.push_back(std::move(waiting.front()));
         waiting.pop_front();
     }
@@ -235,7 +236,7 @@ void Engine::State::admit() {
 void Engine::State::retire() {
     for (auto& sequence : running)
         if (sequence->finished()) {
-            blocks_promised -= blocks_for(sequence->tokens_max());
+            for (std::size_t i = 0; i < promised.size(); ++i) promised[i] -= needed(i, sequence->tokens_max());
             sequence->state.truncate(0);
             sequence->deliver();
         }

@@ -47,7 +47,8 @@ Status Executor::allocate(std::int64_t tokens_max, std::int64_t context_max) {
                    arena_.take<float>(static_cast<std::uint64_t>(rows[i] * stride), "activations"));
         buffers_.push_back({data, width, stride});
     }
-    const int head_dim = model_->config().head_dim;
+    int head_dim = 0;
+    for (const models::StateSpec& state : program.states) head_dim = std::max(head_dim, state.head_dim);
     const std::int64_t attend_floats =
         round_up(context_max, kernels::kKvBlockTokens) + round_up(head_dim, kernels::kLanes);
     scratch_per_worker_ =
@@ -55,9 +56,15 @@ Status Executor::allocate(std::int64_t tokens_max, std::int64_t context_max) {
     const auto n_workers = static_cast<std::uint64_t>(pool_->size());
     HEARTH_TRY(scratch_,
                arena_.take<float>(static_cast<std::uint64_t>(scratch_per_worker_) * n_workers, "scratch"));
-    const auto angles = static_cast<std::uint64_t>(tokens_max * (head_dim / 2));
-    HEARTH_TRY(cos_, arena_.take<float>(angles, "RoPE angles"));
-    HEARTH_TRY(sin_, arena_.take<float>(angles, "RoPE angles"));
+    for (const auto& frequencies : model_->rope_frequencies) {
+        Rotation rotation;
+        rotation.n_pairs = static_cast<std::int64_t>(frequencies.size());
+        const auto angles = static_cast<std::uint64_t>(tokens_max * rotation.n_pairs);
+        HEARTH_TRY(rotation.cos, arena_.take<float>(angles, "RoPE angles"));
+        HEARTH_TRY(rotation.sin, arena_.take<float>(angles, "RoPE angles"));
+        rotations_.push_back(rotation);
+    }
+    HEARTH_TRY_STATUS(allocate_experts(tokens_max));
     context_blocks_ = round_up(context_max, kernels::kKvBlockTokens) / kernels::kKvBlockTokens;
     key_rows_.resize(static_cast<std::size_t>(context_blocks_) * n_workers);
     value_rows_.resize(key_rows_.size());
@@ -75,17 +82,22 @@ void Executor::place_tokens(std::span<const StepPart> parts) {
                 selected_.push_back(static_cast<std::int64_t>(places_.size()));
             places_.push_back({static_cast<int>(p), parts[p].state->length() + static_cast<std::int64_t>(t)});
         }
-    // Angles in float32, then their cosine in double: what transformers computes, to the last bits.
-    const auto& frequencies = model_->rope_frequencies;
-    const auto n_pairs = static_cast<std::int64_t>(frequencies.size());
-    for (std::size_t row = 0; row < places_.size(); ++row)
-        for (std::int64_t i = 0; i < n_pairs; ++i) {
-            const float angle =
-                static_cast<float>(places_[row].position) * frequencies[static_cast<std::size_t>(i)];
-            const auto at = row * static_cast<std::size_t>(n_pairs) + static_cast<std::size_t>(i);
-            cos_[at] = static_cast<float>(std::cos(static_cast<double>(angle)));
-            sin_[at] = static_cast<float>(std::sin(static_cast<double>(angle)));
-        }
+    find_angles();
+}
+
+// Angles in float32, then their cosine in double: what transformers computes, to the last bits.
+void Executor::find_angles() {
+    for (std::size_t r = 0; r < rotations_.size(); ++r) {
+        const auto& frequencies = model_->rope_frequencies[r];
+        const double factor = model_->program.ropes[r].config.attention_factor;
+        std::size_t at = 0;
+        for (const Place& place : places_)
+            for (const float frequency : frequencies) {
+                const auto angle = static_cast<double>(static_cast<float>(place.position) * frequency);
+                rotations_[r].cos[at] = static_cast<float>(std::cos(angle) * factor);
+                rotations_[r].sin[at++] = static_cast<float>(std::sin(angle) * factor);
+            }
+    }
 }
 
 void Executor::run(std::span<const StepPart> parts, const Sink& sink) {
@@ -130,6 +142,12 @@ void Executor::run_op(const Op& op, std::span<const StepPart> parts, std::int64_
             return swiglu(op, n_rows);
         case OpKind::add:
             return add(op, n_rows);
+        case OpKind::scale_queries:
+            return scale_queries(op, n_rows);
+        case OpKind::route:
+            return route(op, n_rows);
+        case OpKind::experts:
+            return experts(op, n_rows);
         case OpKind::select_rows:
             return select_rows(op, n_rows);
     }

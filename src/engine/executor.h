@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <span>
 #include <vector>
 
@@ -44,9 +45,27 @@ class Executor {
         int part;
         std::int64_t position;
     };
+    // What the experts of a step need: tokens sorted by expert, and what comes between the matrices.
+    struct ExpertsScratch {
+        std::span<float> inputs, gate, up, outputs;  // [tokens_max * top_k, stride]
+        std::int64_t d_model = 0, d_ff = 0;          // strides
+        std::vector<std::int64_t> begins;            // of each expert's part, and the end
+        std::vector<std::int64_t> slots, places;     // slot (token * top_k + rank) by place, and back
+    };
+    struct ExpertPart {  // one of an expert's matrices: 0 gate, 1 up, 2 down
+        int which;
+        const float* x;
+        std::int64_t x_stride;
+        float* y;
+        std::int64_t y_stride;
+    };
     Executor(std::shared_ptr<const models::Model> model, KvBlocks& blocks, ThreadPool& pool);
     Status allocate(std::int64_t tokens_max, std::int64_t context_max);
+    Status allocate_experts(std::int64_t tokens_max);
+    void sort_by_expert(const Buffer& chosen, int n_experts, std::int64_t top_k, std::int64_t n_rows);
+    void multiply_experts(const models::ExpertsSpec& spec, std::initializer_list<ExpertPart> parts);
     void place_tokens(std::span<const StepPart> parts);
+    void find_angles();
     void run_op(const models::Op& op, std::span<const StepPart> parts, std::int64_t n_rows);
     // ops/, a file a family. Each is one fork and join.
     void embed(const models::Op& op, std::span<const StepPart> parts);
@@ -59,11 +78,27 @@ class Executor {
     void rope(const models::Op& op, std::int64_t n_rows);
     void swiglu(const models::Op& op, std::int64_t n_rows);
     void add(const models::Op& op, std::int64_t n_rows);
+    void scale_queries(const models::Op& op, std::int64_t n_rows);
+    void route(const models::Op& op, std::int64_t n_rows);
+    void experts(const models::Op& op, std::int64_t n_rows);
     [[nodiscard]] const Buffer& buffer(models::ValueId id) const {
         return buffers_[static_cast<std::size_t>(id)];
     }
     [[nodiscard]] const float* vector(models::TensorId id) const {
         return model_->tensors[static_cast<std::size_t>(id)].vector.data();
+    }
+    static kernels::GluKind glu_kind(models::Activation activation) {
+        switch (activation) {
+            case models::Activation::silu:
+                return kernels::kGluSilu;
+            case models::Activation::gelu_tanh:
+                return kernels::kGluGeluTanh;
+            case models::Activation::gelu_erf:
+                return kernels::kGluGeluErf;
+            case models::Activation::clamped_swiglu:
+                return kernels::kGluClamped;
+        }
+        return kernels::kGluSilu;
     }
     static std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
     // Calls body(row) for rows [0, n), shared out among the workers when there are enough of them.
@@ -78,12 +113,17 @@ class Executor {
     std::vector<Buffer> buffers_;  // by ValueId
     std::span<float> scratch_;     // linear and attention, a share a worker
     std::int64_t scratch_per_worker_ = 0;
-    std::span<float> cos_, sin_;                       // [tokens_max, head_dim / 2] of this step's positions
+    struct Rotation {
+        std::span<float> cos, sin;  // [tokens_max, n_pairs] of this step's positions
+        std::int64_t n_pairs = 0;
+    };
+    std::vector<Rotation> rotations_;                  // by row of Program::ropes
     std::vector<Place> places_;                        // by row of the step
     std::vector<std::int64_t> selected_;               // rows that want logits
     std::int64_t select_begin_ = 0;                    // first of the slice that runs through the head
     std::vector<const float*> key_rows_, value_rows_;  // block pointers, a share a worker
     std::int64_t context_blocks_ = 0;
+    ExpertsScratch experts_;
 };
 
 template <class Body>

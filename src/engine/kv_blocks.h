@@ -1,5 +1,5 @@
-// engine/kv_blocks.h - the pool of KV blocks. A block holds 16 positions of every layer; sequences own lists
-// of blocks, and may share full ones (a fork copies only the block that is still being filled).
+// engine/kv_blocks.h - what sequences keep, in pools of blocks (models/state_pools.h). Sequences own lists of
+// blocks and may share them: a fork copies only what it is about to write.
 #pragma once
 
 #include <cstdint>
@@ -8,74 +8,114 @@
 
 #include "base/result.h"
 #include "models/program.h"
+#include "models/state_pools.h"
 #include "tensor/arena.h"
 
 namespace hearth::engine {
 
 using BlockId = std::int32_t;
+inline constexpr BlockId kNoBlock = -1;  // given back: its positions have left the window
 
 class KvBlocks {
   public:
-    // Errors: no_memory. Memory is committed by the system as blocks are first written.
-    static Result<KvBlocks> make(const models::Program& program, std::int64_t n_blocks);
+    // Blocks by pool. Errors: no_memory. Memory is committed by the system as blocks are first written.
+    static Result<KvBlocks> make(const models::Program& program, std::span<const std::int64_t> n_blocks);
 
-    [[nodiscard]] std::int64_t n_blocks() const { return static_cast<std::int64_t>(references_.size()); }
-    [[nodiscard]] std::int64_t n_free() const { return static_cast<std::int64_t>(free_.size()); }
-    [[nodiscard]] std::uint64_t bytes() const {
-        return static_cast<std::uint64_t>(n_blocks()) * block_bytes();
+    [[nodiscard]] std::size_t n_pools() const { return pools_.size(); }
+    [[nodiscard]] const models::StatePool& pool(std::size_t i) const { return pools_[i].spec; }
+    [[nodiscard]] std::size_t pool_of(models::StateId state) const { return place(state).pool; }
+    [[nodiscard]] std::int64_t n_blocks(std::size_t pool) const {
+        return static_cast<std::int64_t>(pools_[pool].references.size());
     }
-    [[nodiscard]] std::uint64_t block_bytes() const {
-        return static_cast<std::uint64_t>(block_floats_) * sizeof(float);
+    [[nodiscard]] std::int64_t n_free(std::size_t pool) const {
+        return static_cast<std::int64_t>(pools_[pool].free.size());
     }
-    static std::uint64_t block_bytes(const models::Program& program);
+    [[nodiscard]] std::uint64_t bytes() const;
 
-    BlockId take();  // one reference; there must be a free block
-    void share(BlockId block);
-    void release(BlockId block);
-    void copy(BlockId from, BlockId to);
-    [[nodiscard]] bool is_shared(BlockId block) const {
-        return references_[static_cast<std::size_t>(block)] > 1;
-    }
+    BlockId take(std::size_t pool);  // one reference; there must be a free block. Recurrent ones are zero.
+    void share(std::size_t pool, BlockId block) { ++references(pool, block); }
+    void release(std::size_t pool, BlockId block);
+    void copy(std::size_t pool, BlockId from, BlockId to);
+    [[nodiscard]] bool is_shared(std::size_t pool, BlockId block) { return references(pool, block) > 1; }
 
     // This state's part of a block for one KV head; layouts in kernels/table.h.
-    [[nodiscard]] float* keys(models::StateId state, BlockId block, int kv_head);
-    [[nodiscard]] float* values(models::StateId state, BlockId block, int kv_head);
+    [[nodiscard]] float* keys(models::StateId state, BlockId block, int kv_head) {
+        const Place& p = place(state);
+        return data(state, block) + kv_head * p.keys_head;
+    }
+    [[nodiscard]] float* values(models::StateId state, BlockId block, int kv_head) {
+        const Place& p = place(state);
+        return data(state, block) + p.values + kv_head * p.values_head;
+    }
+    // All of this state's part of a block: what other kinds of state lay out themselves.
+    [[nodiscard]] float* data(models::StateId state, BlockId block) {
+        const Place& p = place(state);
+        const Pool& pool = pools_[p.pool];
+        return pool.data + block * pool.spec.block_floats + p.offset;
+    }
 
   private:
-    struct Layout {
-        std::int64_t keys, values;            // offsets in a block, floats
-        std::int64_t keys_head, values_head;  // floats of one KV head
+    struct Place {
+        std::size_t pool = 0;
+        std::int64_t offset = 0;                      // in a block, floats
+        std::int64_t values = 0;                      // after the keys
+        std::int64_t keys_head = 0, values_head = 0;  // floats of one KV head
     };
-    static std::vector<Layout> layouts(const models::Program& program, std::int64_t& block_floats);
+    struct Pool {
+        models::StatePool spec;
+        float* data = nullptr;
+        std::vector<int> references;  // by BlockId
+        std::vector<BlockId> free;
+    };
+    [[nodiscard]] const Place& place(models::StateId state) const {
+        return places_[static_cast<std::size_t>(state)];
+    }
+    int& references(std::size_t pool, BlockId block) {
+        return pools_[pool].references[static_cast<std::size_t>(block)];
+    }
     Arena arena_;
-    float* data_ = nullptr;
-    std::int64_t block_floats_ = 0;
-    std::vector<Layout> layouts_;  // by StateId
-    std::vector<int> references_;  // by BlockId
-    std::vector<BlockId> free_;
+    std::vector<Pool> pools_;
+    std::vector<Place> places_;  // by StateId
 };
 
-// What one sequence keeps while it lives: its blocks and how many positions are filled. Rings and recurrent
-// states of later architectures join here, with the same four verbs.
+// What one sequence keeps while it lives, with four verbs for every kind of state: reserve and advance go on,
+// truncate goes back, fork splits off a twin (a snapshot is a fork; to restore it is to go on from it).
 class SequenceState {
   public:
-    explicit SequenceState(KvBlocks& blocks) : blocks_(&blocks) {}
+    explicit SequenceState(KvBlocks& blocks) : blocks_(&blocks), ids_(blocks.n_pools()) {}
     SequenceState(SequenceState&& other) noexcept;
-    SequenceState& operator=(SequenceState&&) = delete;
-    ~SequenceState() { truncate(0); }
+    SequenceState& operator=(SequenceState&& other) noexcept;
+    ~SequenceState() { clear(); }
 
     [[nodiscard]] std::int64_t length() const { return length_; }
-    [[nodiscard]] std::span<const BlockId> block_ids() const { return ids_; }
+    [[nodiscard]] std::span<const BlockId> block_ids(std::size_t pool) const { return ids_[pool]; }
 
-    // Room for n more positions, the last block made our own. Errors: busy (the pool is empty).
+    // Room for n more positions, what will be written made our own, blocks that left a window given back.
+    // Errors: busy (a pool is empty); nothing else has changed then.
     Status reserve(std::int64_t n);
     void advance(std::int64_t n) { length_ += n; }  // after a step has filled them
-    void truncate(std::int64_t length);             // back to an earlier length; blocks beyond go back
-    [[nodiscard]] SequenceState fork() const;  // shares every block; reserve copies the last when it must
+    // Remembers this length, so that truncate can come back to it however states recur. Free where none does;
+    // else each mark holds a block of the recurrent pool. Marks beyond a truncation are forgotten.
+    void mark();
+    void forget_marks();
+    // Goes back to `length`, or to the nearest length before it that every state still knows: recurrent
+    // states know their marks, windows the last kRollbackTokens, and all know 0. Returns where it is now.
+    std::int64_t truncate(std::int64_t length);
+    [[nodiscard]] SequenceState fork() const;
 
   private:
+    struct Mark {
+        std::int64_t length;
+        std::vector<BlockId> blocks;  // by pool, kNoBlock but for recurrent ones
+    };
+    void clear();
+    void drop(const Mark& mark);
+    [[nodiscard]] std::int64_t first_kept(std::size_t pool) const;  // of the next step, in blocks
+    [[nodiscard]] std::int64_t blocks_to_take(std::size_t pool, std::int64_t n) const;
+    [[nodiscard]] std::int64_t reachable(std::int64_t length) const;
     KvBlocks* blocks_;
-    std::vector<BlockId> ids_;
+    std::vector<std::vector<BlockId>> ids_;  // by pool
+    std::vector<Mark> marks_;                // in order of length
     std::int64_t length_ = 0;
 };
 

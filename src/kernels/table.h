@@ -58,6 +58,10 @@ struct AttendArgs {
     float* scratch;      // scores: end rounded up to 16, and head_dim_pad more
 };
 
+// Gated activations. kGluClamped is gpt-oss's (g min limit) sigmoid(1.702 g) (clamp(up) + 1); kGluSilu with a
+// limit is Step's min(silu(g), limit) clamp(up), without one SwiGLU.
+enum GluKind : int { kGluSilu, kGluGeluTanh, kGluGeluErf, kGluClamped, kGluSigmoid, kGluKinds };
+
 struct CpuKernels {
     const char* isa;
     // Output panels [begin, end) of y = x W^T. Sum over columns: four partial sums by column mod 4, each in
@@ -67,8 +71,9 @@ struct CpuKernels {
     void (*rms_norm)(float* y, const float* x, const float* gain, int64_t n, float eps);
     // Rotates the first 2 * n_pairs dimensions: pairs (i, i + n_pairs), or (2i, 2i + 1) when interleaved.
     void (*rope)(float* x, const float* cos, const float* sin, int64_t n_pairs, int interleaved);
-    void (*swiglu)(float* y, const float* gate, const float* up, int64_t n);  // silu(gate) * up
-    void (*add)(float* y, const float* x, int64_t n);                         // y += x
+    // y = f(gate) * up; `up` null: 1.
+    void (*glu[kGluKinds])(float* y, const float* gate, const float* up, int64_t n, float limit);
+    void (*add)(float* y, const float* x, int64_t n);  // y += x
     // Reads n bytes (a multiple of 4096) as fast as one core can; the sum keeps the compiler honest.
     uint64_t (*read_bytes)(const uint8_t* data, int64_t n);
     // Runs n fused multiply-adds on 16 lanes in 12 independent chains; returns a value that depends on all.

@@ -1,24 +1,48 @@
 // models/architecture.h - the registry: one row an architecture, one file in arch/ each.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "models/config.h"
+#include "models/config_keys.h"
 #include "models/program.h"
+#include "models/tensor_names.h"
 
 namespace hearth::models {
 
 struct Architecture {
-    const char* name;      // ours, transformers' model_type and GGUF's general.architecture
-    const char* hf_class;  // "Qwen3ForCausalLM"
+    const char* name = "";      // ours: "qwen3_moe"
+    const char* hf_class = "";  // "Qwen3MoeForCausalLM"
+    // What transformers' model_type and GGUF's general.architecture say, a space between where there are
+    // several.
+    const char* model_types = "";
+    const char* gguf_names = "";
     // Class defaults of transformers for keys that a config may leave out.
-    int head_dim_default;  // 0: hidden_size / heads
-    bool tied_default;
-    Program (*build)(const ModelConfig& config);
+    int head_dim_default = 0;  // 0: hidden_size / heads
+    int kv_heads_default = 0;  // 0: as many as heads
+    bool tied_default = false;
+    double eps_default = 1e-6, theta_default = 10000;
+    double partial_rotary_default = 1;  // 1: the family knows no other
+    float norm_plus = 0;                // 1: norms multiply by 1 + w. GGUF holds the sum.
+    const char* activation_key = "hidden_act";
+    const char* activation = "silu";
+    // What the family's configs say beyond the shared keys; may be null.
+    Status (*read_hf)(const JsonCursor& config, ModelConfig& c) = nullptr;
+    Status (*read_gguf)(const GgufKeys& keys, ModelConfig& c) = nullptr;
+    // Modules of a layer whose GGUF names differ from those in tensor_names.cpp.
+    std::span<const ModuleNames> gguf_modules = {};
+    Program (*build)(const ModelConfig& config) = nullptr;
+    const char* notes = "";  // for people: what of the family runs, and what is left aside
 };
 
-const Architecture* find_architecture(std::string_view name);  // null: unknown
-std::string architecture_names();                              // "llama, qwen3"
+const Architecture* find_architecture(std::string_view name);   // by our name; null: unknown
+const Architecture* find_by_model_type(std::string_view type);  // transformers'
+const Architecture* find_by_gguf_name(std::string_view name);   // GGUF's
+std::span<const Architecture* const> architectures();           // all, in the order of arch/list.def
+std::string architecture_names();                               // model types: "llama, qwen3, qwen3_moe"
+std::string gguf_architecture_names();
 
 }  // namespace hearth::models

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "models/architecture.h"
+#include "models/expert_tensors.h"
 #include "models/tensor_names.h"
 
 namespace hearth::models {
@@ -53,6 +55,7 @@ Result<Checkpoint> Checkpoint::open(const fs::path& path) {
     HEARTH_TRY_STATUS(add_generation_config(path, checkpoint.config_));
     HEARTH_TRY(formats::Safetensors files, formats::Safetensors::open(path));
     checkpoint.safetensors_ = std::make_unique<formats::Safetensors>(std::move(files));
+    checkpoint.find_prefixes();
     return checkpoint;
 }
 
@@ -60,14 +63,31 @@ std::uint64_t Checkpoint::file_bytes() const {
     return gguf_ ? gguf_->file_bytes() : safetensors_->file_bytes();
 }
 
+// The names tell where the trunk is, not the config: a text model saved out of one with a vision tower may
+// keep either spelling.
+void Checkpoint::find_prefixes() {
+    for (const char* trunk :
+         {"model.", "model.language_model.", "language_model.model.", "language_model.", ""})
+        if (safetensors_->find(std::string(trunk) + "embed_tokens.weight") != nullptr) {
+            trunk_ = trunk;
+            break;
+        }
+    if (safetensors_->find("language_model.lm_head.weight") != nullptr) head_ = "language_model.lm_head.";
+}
+
 std::optional<TensorView> Checkpoint::find(std::string_view name) const {
     if (gguf_) {
-        const auto theirs = gguf_tensor_name(name);
+        const Architecture* architecture = find_architecture(config_.architecture);
+        const auto theirs = gguf_tensor_name(name, architecture->gguf_modules);
         const formats::GgufEntry* entry = theirs ? gguf_->find(*theirs) : nullptr;
         if (entry == nullptr) return std::nullopt;
         return gguf_->view(*entry);
     }
-    const formats::SafetensorsEntry* entry = safetensors_->find(name);
+    constexpr std::string_view kTrunk = "model.", kHead = "lm_head.";
+    const formats::SafetensorsEntry* entry =
+        name.starts_with(kTrunk)  ? safetensors_->find(trunk_ + std::string(name.substr(kTrunk.size())))
+        : name.starts_with(kHead) ? safetensors_->find(head_ + std::string(name.substr(kHead.size())))
+                                  : safetensors_->find(name);
     if (entry == nullptr) return std::nullopt;
     return safetensors_->view(*entry);
 }
@@ -89,6 +109,34 @@ Result<float> Checkpoint::scalar(std::string_view name, const TensorView& view) 
 }
 
 Result<LinearSource> Checkpoint::linear(std::string_view name, const Shape& shape) const {
+    const std::string packed = std::string(without_suffix(name, ".weight")) + ".weight_packed";
+    if (!find(name) && !find(packed))
+        if (const auto expert = expert_of(name)) {
+            const auto look = [this](std::string_view wanted) { return find(wanted); };
+            HEARTH_TRY(auto source, expert_matrix(*expert, look, config_, shape));
+            if (source) return std::move(*source);
+        }
+    return whole_linear(name, shape);
+}
+
+Result<LinearSource> Checkpoint::vector(std::string_view name, const Shape& shape) const {
+    LinearSource source;
+    if (const auto view = find(name)) {
+        source.weight = *view;
+    } else if (const auto expert = expert_of(name)) {
+        const auto look = [this](std::string_view wanted) { return find(wanted); };
+        HEARTH_TRY(auto found, expert_bias(*expert, look, config_, shape));
+        if (found) source = std::move(*found);
+    }
+    if (source.weight.bytes.empty())
+        return fail(Fault::corrupt, "{}: expected the tensor {}, saw none", path_.string(), name);
+    if (source.weight.shape.n_elems() != shape.n_elems())
+        return fail(Fault::corrupt, "{}: expected shape {}, saw {}", name, shape.text(),
+                    source.weight.shape.text());
+    return source;
+}
+
+Result<LinearSource> Checkpoint::whole_linear(std::string_view name, const Shape& shape) const {
     const std::string base(without_suffix(name, ".weight"));
     const Shape code_shape{shape[0], shape[1] / 2}, scale_shape{shape[0], shape[1] / 16};
     LinearSource source;
@@ -103,7 +151,8 @@ Result<LinearSource> Checkpoint::linear(std::string_view name, const Shape& shap
         HEARTH_TRY(source.weight, tensor(name));
         if (is_gguf()) {
             const formats::GgufEntry* scale = nullptr;
-            if (const auto theirs = gguf_tensor_name(base + ".weight"))
+            if (const auto theirs =
+                    gguf_tensor_name(base + ".weight", find_architecture(config_.architecture)->gguf_modules))
                 scale = gguf_->find(std::string(without_suffix(*theirs, ".weight")) + ".scale");
             if (scale != nullptr) {
                 HEARTH_TRY(source.scale, scalar(scale->name, gguf_->view(*scale)));

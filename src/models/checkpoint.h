@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
@@ -15,8 +16,9 @@ namespace hearth::models {
 // A linear's weight as its file holds it.
 struct LinearSource {
     TensorView weight;  // the matrix, or NVFP4 codes (U8 [rows, cols / 2]) when `scales` is there
-    std::optional<TensorView> scales;  // NVFP4 block scales, F8_E4M3 [rows, cols / 16]
-    float scale = 1;                   // multiplies the whole matrix
+    std::optional<TensorView> scales;                     // NVFP4 block scales, F8_E4M3 [rows, cols / 16]
+    float scale = 1;                                      // multiplies the whole matrix
+    std::shared_ptr<const std::vector<std::byte>> owned;  // behind `weight` when no file holds it so
     [[nodiscard]] std::uint64_t bytes() const {
         return weight.bytes.size() + (scales ? scales->bytes.size() : 0);
     }
@@ -34,19 +36,28 @@ class Checkpoint {
 
     // By transformers' full name. Errors: corrupt (absent).
     [[nodiscard]] Result<TensorView> tensor(std::string_view name) const;
+    [[nodiscard]] bool has(std::string_view name) const { return find(name).has_value(); }
+    // Norms, biases and other small tensors that are used as numbers. Errors: corrupt (absent, another number
+    // of elements than `shape`).
+    [[nodiscard]] Result<LinearSource> vector(std::string_view name, const Shape& shape) const;
     // A linear by its name with ".weight", in every quantized form that files have: plain, FP8 with a scalar
     // scale, NVFP4 of ModelOpt and of compressed-tensors, GGUF blocks with an optional `.scale`. Errors:
-    // corrupt (absent, shapes that do not fit `shape`, a scale that is no positive number).
+    // corrupt (absent, shapes that do not fit `shape`, a scale that is no positive number). An expert's
+    // matrix,
+    // "...experts.3.gate_proj.weight", is cut out of whatever stack the file has (expert_tensors.h).
     [[nodiscard]] Result<LinearSource> linear(std::string_view name, const Shape& shape) const;
     // GGUF's permuted q/k rows: which file row each row is; empty when they are in order.
     [[nodiscard]] std::vector<std::int32_t> row_order(std::string_view name) const;
 
   private:
     [[nodiscard]] std::optional<TensorView> find(std::string_view name) const;
+    [[nodiscard]] Result<LinearSource> whole_linear(std::string_view name, const Shape& shape) const;
+    void find_prefixes();
     [[nodiscard]] Result<float> scalar(std::string_view name, const TensorView& view) const;
     fs::path path_;
     ModelConfig config_;
     std::unique_ptr<formats::Safetensors> safetensors_;
+    std::string trunk_ = "model.", head_ = "lm_head.";  // how the files spell these prefixes
     std::unique_ptr<formats::Gguf> gguf_;
 };
 

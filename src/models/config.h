@@ -13,13 +13,27 @@
 namespace hearth::models {
 
 struct RopeConfig {
-    enum class Scaling { none, linear, llama3 };
+    enum class Scaling { none, linear, llama3, yarn };
     double theta = 10000;
+    double partial = 1;  // share of a head's dimensions that rotate, the first ones
     Scaling scaling = Scaling::none;
-    double factor = 1;                                 // linear, llama3
+    double factor = 1;                                 // linear, llama3, yarn
     double low_freq_factor = 1, high_freq_factor = 4;  // llama3
-    double original_context = 8192;                    // llama3
-    std::vector<float> frequency_divisors;             // per pair, from GGUF's rope_freqs.weight; empty: none
+    double original_context = 8192;                    // llama3, yarn
+    double beta_fast = 32, beta_slow = 1;              // yarn
+    bool truncate = true;                              // yarn: whole dimensions at the ramp's ends
+    double attention_factor = 1;                       // yarn: multiplies cosine and sine
+    std::vector<float> frequency_divisors = {};             // per pair, from GGUF's rope_freqs.weight; empty: none
+};
+
+// How a token picks experts.
+struct RouterConfig {
+    enum class Scoring { softmax, sigmoid, softmax_of_chosen } scoring = Scoring::softmax;
+    int n_experts = 0, top_k = 0;
+    bool renormalise = false;  // weights of the chosen sum to one
+    double epsilon = 0;        // added to that sum
+    double scale = 1;          // multiplies the weights
+    int n_groups = 1, groups_kept = 1;
 };
 
 struct ModelConfig {
@@ -27,12 +41,28 @@ struct ModelConfig {
     std::int64_t vocab = 0, d_model = 0, d_ff = 0, context_max = 0;
     int n_layers = 0, n_heads = 0, n_kv_heads = 0, head_dim = 0;
     double rms_eps = 1e-6;
+    float norm_plus = 0;  // added to norm weights when they are loaded: 1 where files hold w of (1 + w)
     RopeConfig rope;
     bool tied_embeddings = false;  // the head is the embedding matrix
     bool attention_bias = false;   // q, k, v
     bool output_bias = false;      // o
     bool mlp_bias = false;
-    std::vector<int> eos_ids;  // tokens that end an answer, from every file that names some
+    // Layers that look back only over `window` positions.
+    int window = 0;
+    std::vector<bool> sliding;  // by layer; empty: none
+    [[nodiscard]] int window_of(int layer) const {
+        return !sliding.empty() && sliding[static_cast<std::size_t>(layer)] ? window : 0;
+    }
+    double query_scale_beta = 0, query_scale_period = 1;  // Ministral 3
+    // Mixture of experts.
+    RouterConfig router;
+    std::int64_t expert_d_ff = 0, shared_expert_d_ff = 0;
+    std::vector<bool> sparse;  // by layer; empty: none
+    [[nodiscard]] bool is_sparse(int layer) const {
+        return !sparse.empty() && sparse[static_cast<std::size_t>(layer)];
+    }
+    bool has_other_towers = false;  // a vision or audio part that is left aside
+    std::vector<int> eos_ids;       // tokens that end an answer, from every file that names some
     int bos_id = -1;
     // The text of quantization_config in config.json or hf_quant_config.json; empty when there is none.
     std::string quantization_method;
@@ -48,8 +78,11 @@ Result<ModelConfig> read_gguf_config(const formats::Gguf& file, const std::strin
 // Adds the end tokens that `eos_token_id` of a config names (a number or a list) and that are not there yet.
 Status add_eos_ids(const JsonCursor& config, ModelConfig& to);
 
-// Angular frequency of each pair of dimensions, scaling applied: [head_dim / 2], float32 as transformers has
-// it.
+// Angular frequency of each pair of dimensions, scaling applied, float32 as transformers has it: half of the
+// dimensions that rotate.
 std::vector<float> rope_frequencies(const RopeConfig& rope, int head_dim);
+[[nodiscard]] inline int rotary_dims(const RopeConfig& rope, int head_dim) {
+    return static_cast<int>(head_dim * rope.partial) / 2 * 2;
+}
 
 }  // namespace hearth::models

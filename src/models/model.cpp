@@ -8,16 +8,13 @@
 namespace hearth::models {
 namespace {
 
-bool is_vector(Role role) { return role == Role::norm || role == Role::qk_norm || role == Role::bias; }
-
 Result<std::span<const float>> load_vector(Model& model, const TensorSpec& spec) {
-    HEARTH_TRY(const TensorView view, model.checkpoint.tensor(spec.name));
-    if (view.shape != spec.shape)
-        return fail(Fault::corrupt, "{}: expected shape {}, saw {}", spec.name, spec.shape.text(),
-                    view.shape.text());
+    HEARTH_TRY(const LinearSource source, model.checkpoint.vector(spec.name, spec.shape));
     HEARTH_TRY(const auto values,
                model.arena.take<float>(static_cast<std::uint64_t>(spec.shape.n_elems()), "norms"));
-    if (auto ok = quant::decode(view, values); !ok) return fail(ok.error().at(spec.name));
+    if (auto ok = quant::decode(source.weight, values); !ok) return fail(ok.error().at(spec.name));
+    if (spec.plus != 0 && !model.checkpoint.is_gguf())
+        for (float& x : values) x += spec.plus;
     return values;
 }
 
@@ -41,14 +38,12 @@ Result<kernels::PackedMatrix> load_matrix(Model& model, const TensorSpec& spec, 
 
 Status load_tensors(Model& model, ThreadPool& pool) {
     const Program& program = model.program;
-    std::vector<bool> multiplied(program.tensors.size());
-    for (const Op& op : program.ops)
-        if (op.kind == OpKind::linear) multiplied[static_cast<std::size_t>(op.weight)] = true;
+    const std::vector<bool> multiplied = program.multiplied();
     model.tensors.resize(program.tensors.size());
     for (std::size_t i = 0; i < program.tensors.size(); ++i) {
         const TensorSpec& spec = program.tensors[i];
         LoadedTensor& loaded = model.tensors[i];
-        if (is_vector(spec.role)) {
+        if (spec.is_vector()) {
             HEARTH_TRY(loaded.vector, load_vector(model, spec));
             if (spec.role == Role::bias) reorder(loaded.vector, model.checkpoint.row_order(spec.name));
             continue;
@@ -81,7 +76,8 @@ Result<std::shared_ptr<const Model>> load_model(const fs::path& path, ThreadPool
                       : (model->checkpoint.is_gguf() ? named.stem() : named.filename()).string();
     model->program = find_architecture(model->config().architecture)->build(model->config());
     if (auto ok = load_tensors(*model, pool); !ok) return fail(ok.error().at(path.string()));
-    model->rope_frequencies = rope_frequencies(model->config().rope, model->config().head_dim);
+    for (const RopeSpec& rope : model->program.ropes)
+        model->rope_frequencies.push_back(rope_frequencies(rope.config, rope.head_dim));
 
     if (auto tokenizer = load_tokenizer(path)) {
         model->tokenizer = std::move(*tokenizer);

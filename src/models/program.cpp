@@ -1,6 +1,8 @@
 // models/program.cpp - the builder: names become rows, shapes come from the config.
 #include "models/program.h"
 
+#include <cmath>
+
 #include "base/check.h"
 
 namespace hearth::models {
@@ -23,16 +25,28 @@ std::string_view name(Role role) {
             return "attn_v";
         case Role::attn_output:
             return "attn_output";
+        case Role::attn_sinks:
+            return "attn_sinks";
         case Role::ffn_gate:
             return "ffn_gate";
         case Role::ffn_up:
             return "ffn_up";
         case Role::ffn_down:
             return "ffn_down";
+        case Role::router:
+            return "router";
+        case Role::router_bias:
+            return "router_bias";
         case Role::bias:
             return "bias";
     }
     return "";
+}
+
+std::int64_t StateSpec::block_floats() const {
+    if (kind == Kind::recurrent) return floats;
+    constexpr std::int64_t kTokens = 16;  // state_pools.h, kBlockTokens; values are padded to whole lanes
+    return n_kv_heads * (head_dim + (head_dim + 15LL) / 16 * 16) * kTokens;
 }
 
 std::int64_t Program::kv_bytes_per_token(int bytes_per_element) const {
@@ -41,12 +55,24 @@ std::int64_t Program::kv_bytes_per_token(int bytes_per_element) const {
     return bytes;
 }
 
+std::vector<bool> Program::multiplied() const {
+    std::vector<bool> is(tensors.size());
+    const auto mark = [&](TensorId id) { is[static_cast<std::size_t>(id)] = true; };
+    for (const Op& op : ops) {
+        if (op.kind == OpKind::linear) mark(op.weight);
+        if (op.kind != OpKind::experts) continue;
+        const ExpertsSpec& spec = experts[static_cast<std::size_t>(op.spec)];
+        for (int e = 0; e < spec.router.n_experts; ++e)
+            for (int part = 0; part < 3; ++part) mark(spec.first + e * spec.stride + part);
+    }
+    return is;
+}
+
+// Layers may give one name two widths: each width has a buffer.
 ValueId ProgramBuilder::value(std::string_view name, std::int64_t width) {
     for (std::size_t i = 0; i < program_.values.size(); ++i)
-        if (program_.values[i].name == name) {
-            HEARTH_CHECK(program_.values[i].width == width, "an activation keeps its width");
+        if (program_.values[i].name == name && program_.values[i].width == width)
             return static_cast<ValueId>(i);
-        }
     program_.values.push_back({std::string(name), width});
     return static_cast<ValueId>(program_.values.size() - 1);
 }
@@ -55,6 +81,7 @@ TensorId ProgramBuilder::tensor(std::string_view name, Role role, Shape shape, i
     const std::string full =
         layer_ == kNone ? std::string(name) : fmt::format("model.layers.{}.{}", layer_, name);
     program_.tensors.push_back({full, role, layer_, shape, fused_group});
+    if (role == Role::norm || role == Role::qk_norm) program_.tensors.back().plus = config_.norm_plus;
     return static_cast<TensorId>(program_.tensors.size() - 1);
 }
 
@@ -73,19 +100,19 @@ ValueId ProgramBuilder::embed(std::string_view name) {
 }
 
 ValueId ProgramBuilder::rms_norm(std::string_view out_name, ValueId x, std::string_view name) {
-    const std::int64_t width = program_.values[static_cast<std::size_t>(x)].width;
-    const ValueId out = value(out_name, width);
-    const TensorId weight = tensor(name, Role::norm, Shape{width});
+    const ValueId out = value(out_name, width(x));
+    const TensorId weight = tensor(name, Role::norm, Shape{width(x)});
     Op& op = push(OpKind::rms_norm);
     op.out = out;
     op.a = x;
     op.weight = weight;
+    op.eps = static_cast<float>(config_.rms_eps);
     return out;
 }
 
 ValueId ProgramBuilder::linear(std::string_view out_name, ValueId x, std::string_view name, Role role,
                                std::int64_t rows, bool has_bias, int fused_group) {
-    const std::int64_t cols = program_.values[static_cast<std::size_t>(x)].width;
+    const std::int64_t cols = width(x);
     const ValueId out = value(out_name, rows);
     const TensorId weight = tensor(std::string(name) + ".weight", role, Shape{rows, cols}, fused_group);
     const TensorId bias = has_bias ? tensor(std::string(name) + ".bias", Role::bias, Shape{rows}) : kNone;
@@ -97,40 +124,103 @@ ValueId ProgramBuilder::linear(std::string_view out_name, ValueId x, std::string
     return out;
 }
 
-void ProgramBuilder::head_norm(ValueId x, std::string_view name) {
-    const TensorId weight = tensor(name, Role::qk_norm, Shape{config_.head_dim});
+void ProgramBuilder::head_norm(ValueId x, std::string_view name, int head_dim) {
+    const TensorId weight = tensor(name, Role::qk_norm, Shape{head_dim});
     Op& op = push(OpKind::head_norm);
     op.out = op.a = x;
     op.weight = weight;
-    op.head_dim = config_.head_dim;
+    op.head_dim = head_dim;
+    op.eps = static_cast<float>(config_.rms_eps);
 }
 
-void ProgramBuilder::rope(ValueId x) {
+int ProgramBuilder::new_rope(const RopeConfig& rope, int head_dim, bool interleaved) {
+    program_.ropes.push_back({rope, head_dim, interleaved});
+    return static_cast<int>(program_.ropes.size() - 1);
+}
+
+void ProgramBuilder::rope(ValueId x, int rope) {
     Op& op = push(OpKind::rope);
     op.out = op.a = x;
-    op.head_dim = config_.head_dim;
+    op.spec = rope;
+    op.head_dim = program_.ropes[static_cast<std::size_t>(rope)].head_dim;
 }
 
-ValueId ProgramBuilder::attention(std::string_view out_name, ValueId q, ValueId k, ValueId v, int window) {
-    const ValueId out = value(out_name, config_.q_width());
-    program_.states.push_back(
-        {StateSpec::Kind::paged_kv, layer_, config_.n_kv_heads, config_.head_dim, window});
+ValueId ProgramBuilder::attention(std::string_view out_name, ValueId q, ValueId k, ValueId v,
+                                  const AttentionShape& shape, std::string_view sinks) {
+    const ValueId out = value(out_name, shape.q_width());
+    const TensorId sink = sinks.empty() ? kNone : tensor(sinks, Role::attn_sinks, Shape{shape.n_heads});
+    program_.states.push_back({.kind = StateSpec::Kind::paged_kv,
+                               .layer = layer_,
+                               .n_kv_heads = shape.n_kv_heads,
+                               .head_dim = shape.head_dim,
+                               .window = shape.window});
     Op& op = push(OpKind::attention);
     op.out = out;
     op.a = q;
     op.b = k;
     op.c = v;
     op.state = static_cast<StateId>(program_.states.size() - 1);
-    op.head_dim = config_.head_dim;
+    op.head_dim = shape.head_dim;
+    op.n_heads = shape.n_heads;
+    op.value = shape.scale > 0 ? shape.scale : 1.0f / std::sqrt(static_cast<float>(shape.head_dim));
+    op.sinks = sink;
     return out;
 }
 
-ValueId ProgramBuilder::swiglu(std::string_view out_name, ValueId gate, ValueId up) {
-    const ValueId out = value(out_name, program_.values[static_cast<std::size_t>(gate)].width);
+ValueId ProgramBuilder::swiglu(std::string_view out_name, ValueId gate, ValueId up, Activation activation,
+                               float limit) {
+    const ValueId out = value(out_name, width(gate));
     Op& op = push(OpKind::swiglu);
     op.out = out;
     op.a = gate;
     op.b = up;
+    op.activation = activation;
+    op.limit = limit;
+    return out;
+}
+
+void ProgramBuilder::scale_queries(ValueId q, double beta, double period) {
+    Op& op = push(OpKind::scale_queries);
+    op.out = op.a = q;
+    op.value = static_cast<float>(beta);
+    op.period = static_cast<float>(period);
+}
+
+ValueId ProgramBuilder::experts(std::string_view out_name, ValueId x, ValueId scores, std::string_view name,
+                                ExpertsSpec spec, std::string_view router_bias) {
+    const std::int64_t d_model = width(x);
+    const ValueId chosen = value("chosen", 2 * std::int64_t{spec.router.top_k});
+    const ValueId out = value(out_name, d_model);
+    if (!router_bias.empty())
+        spec.router_bias = tensor(router_bias, Role::router_bias, Shape{spec.router.n_experts});
+    spec.first = static_cast<TensorId>(program_.tensors.size());
+    spec.stride = spec.has_bias ? 6 : 3;
+    const double used = static_cast<double>(spec.router.top_k) / spec.router.n_experts;
+    for (int e = 0; e < spec.router.n_experts; ++e) {
+        const int gate_up = new_fused_group();
+        const auto part = [&](std::string_view which) { return fmt::format("{}.{}.{}", name, e, which); };
+        tensor(part("gate_proj.weight"), Role::ffn_gate, Shape{spec.d_ff, d_model}, gate_up);
+        tensor(part("up_proj.weight"), Role::ffn_up, Shape{spec.d_ff, d_model}, gate_up);
+        tensor(part("down_proj.weight"), Role::ffn_down, Shape{d_model, spec.d_ff});
+        if (spec.has_bias) {
+            tensor(part("gate_proj.bias"), Role::bias, Shape{spec.d_ff});
+            tensor(part("up_proj.bias"), Role::bias, Shape{spec.d_ff});
+            tensor(part("down_proj.bias"), Role::bias, Shape{d_model});
+        }
+        for (int i = 0; i < spec.stride; ++i)
+            program_.tensors[static_cast<std::size_t>(spec.first + e * spec.stride + i)].used = used;
+    }
+    program_.experts.push_back(spec);
+    const int row = static_cast<int>(program_.experts.size() - 1);
+    Op& route = push(OpKind::route);
+    route.out = chosen;
+    route.a = scores;
+    route.spec = row;
+    Op& op = push(OpKind::experts);
+    op.out = out;
+    op.a = x;
+    op.b = chosen;
+    op.spec = row;
     return out;
 }
 
@@ -141,7 +231,7 @@ void ProgramBuilder::add(ValueId x, ValueId y) {
 }
 
 ValueId ProgramBuilder::select_rows(std::string_view out_name, ValueId x) {
-    const ValueId out = value(out_name, program_.values[static_cast<std::size_t>(x)].width);
+    const ValueId out = value(out_name, width(x));
     Op& op = push(OpKind::select_rows);
     op.out = out;
     op.a = x;
@@ -169,6 +259,7 @@ Program ProgramBuilder::finish(ValueId x, std::string_view head_tensor) {
 
 Program decoder(const ModelConfig& config, void (*layer)(ProgramBuilder&, const ModelConfig&, ValueId)) {
     ProgramBuilder b(config);
+    b.new_rope(config.rope, config.head_dim);
     const ValueId x = b.embed("model.embed_tokens.weight");
     for (int i = 0; i < config.n_layers; ++i) {
         b.begin_layer(i);

@@ -27,9 +27,12 @@ enum class Role {
     attn_k,
     attn_v,
     attn_output,
+    attn_sinks,  // a score a head
     ffn_gate,
     ffn_up,
     ffn_down,
+    router,       // scores of experts
+    router_bias,  // corrects the choice of experts, not their weights
     bias,
 };
 std::string_view name(Role role);
@@ -42,6 +45,11 @@ struct TensorSpec {
     // Linears that serving engines fuse and that must then share one tensor scale have the same number;
     // kNone: alone.
     int fused_group = kNone;
+    // Share of tokens that multiply by it: top_k / n_experts for an expert, else 1.
+    double used = 1;
+    // Added when loaded from safetensors: norms that files hold as distance from one. GGUF holds the sum.
+    float plus = 0;
+    [[nodiscard]] bool is_vector() const { return shape.rank() < 2; }
 };
 
 struct Value {
@@ -49,28 +57,56 @@ struct Value {
     std::int64_t width;
 };
 
-// What a layer keeps for each sequence. Other kinds (window ring, recurrent, latent) join here.
+// What a layer keeps for each sequence. Other kinds (recurrent, latent) join here.
 struct StateSpec {
-    enum class Kind { paged_kv } kind = Kind::paged_kv;
+    enum class Kind { paged_kv, recurrent } kind = Kind::paged_kv;
     int layer = 0;
     int n_kv_heads = 0, head_dim = 0;
-    int window = 0;  // positions visible behind the current one; 0: all
-    // Bytes a token takes, for element size `bytes_per_element`.
+    int window = 0;           // positions visible behind the current one; 0: all
+    std::int64_t floats = 0;  // recurrent: of one sequence
+    // Bytes a token takes, for element size `bytes_per_element`, while it is kept.
     [[nodiscard]] std::int64_t bytes_per_token(int bytes_per_element) const {
-        return 2LL * n_kv_heads * head_dim * bytes_per_element;
+        return kind == Kind::recurrent ? 0 : 2LL * n_kv_heads * head_dim * bytes_per_element;
     }
+    // One block of its pool (state_pools.h): 16 positions, or all of a recurrent state.
+    [[nodiscard]] std::int64_t block_floats() const;
+};
+
+// A rotation: the frequencies of a config for heads of one width.
+struct RopeSpec {
+    RopeConfig config;
+    int head_dim = 0;          // rotates the first config.partial of it
+    bool interleaved = false;  // pairs (2i, 2i + 1), else halves
+};
+
+enum class Activation { silu, gelu_tanh, gelu_erf, clamped_swiglu };
+
+// Experts of one layer, and how a token picks some. Sources: transformers' modeling files of each family.
+struct ExpertsSpec {
+    RouterConfig router;
+    Activation activation = Activation::silu;
+    float limit = 0;  // clamps gate and up; 0: none
+    bool has_bias = false;
+    // Expert e's tensors stand at first + e * stride: gate, up, down, then their biases where it has some.
+    TensorId first = kNone;
+    int stride = 3;
+    std::int64_t d_ff = 0;
+    TensorId router_bias = kNone;  // [n_experts], for the choice alone
 };
 
 enum class OpKind {
-    embed,        // out = rows of `weight` by token id
-    rms_norm,     // out = norm(a) * weight
-    linear,       // out = a weight^T (+ bias)
-    head_norm,    // out, in place: each head of width head_dim is normed with weight
-    rope,         // out, in place: rotates each head by its token's position
-    attention,    // out = attention of queries a over `state`, after keys b and values c are appended to it
-    swiglu,       // out = silu(a) * b
-    add,          // out += a
-    select_rows,  // out = the rows of a whose logits are wanted; later operations see these rows alone
+    embed,          // out = rows of `weight` by token id
+    rms_norm,       // out = norm(a) * weight
+    linear,         // out = a weight^T (+ bias)
+    head_norm,      // out, in place: each head of width head_dim is normed with weight
+    rope,           // out, in place: rotates each head by its token's position
+    attention,      // out = attention of queries a over `state`, after keys b and values c are appended to it
+    swiglu,         // out = activation(a) * b
+    add,            // out += a
+    scale_queries,  // out, in place: times 1 + value * ln(1 + floor(position / period))
+    route,          // out = [expert, weight] pairs of the best experts by scores a, best first
+    experts,        // out = sum over pairs b of weight * expert(a), in order of rank
+    select_rows,    // out = the rows of a whose logits are wanted; later operations see these rows alone
 };
 
 struct Op {
@@ -79,16 +115,37 @@ struct Op {
     ValueId out = kNone, a = kNone, b = kNone, c = kNone;
     TensorId weight = kNone, bias = kNone;
     StateId state = kNone;
-    int head_dim = 0;  // head_norm, rope, attention
+    int head_dim = 0;        // head_norm, rope, attention
+    int n_heads = 0;         // attention: of queries
+    int spec = kNone;        // rope: a row of ropes; route, experts: a row of experts
+    float eps = 0;           // norms
+    float value = 0;         // attention: multiplies scores; scale_queries: beta
+    float period = 0;        // scale_queries
+    TensorId sinks = kNone;  // attention: [n_heads]
+    Activation activation = Activation::silu;
+    float limit = 0;  // swiglu: clamps; 0: none
 };
 
 struct Program {
     std::vector<Value> values;
     std::vector<TensorSpec> tensors;
     std::vector<StateSpec> states;
+    std::vector<RopeSpec> ropes;
+    std::vector<ExpertsSpec> experts;
     std::vector<Op> ops;
     ValueId logits = kNone;  // [n_selected, vocab]
     [[nodiscard]] std::int64_t kv_bytes_per_token(int bytes_per_element) const;
+    // Which tensors some operation multiplies by, by TensorId: those that are packed for the kernels.
+    [[nodiscard]] std::vector<bool> multiplied() const;
+};
+
+// The heads of one attention.
+struct AttentionShape {
+    int n_heads = 0, n_kv_heads = 0, head_dim = 0;
+    int window = 0;   // 0: all positions
+    float scale = 0;  // of scores; 0: head_dim^-0.5
+    [[nodiscard]] std::int64_t q_width() const { return std::int64_t{n_heads} * head_dim; }
+    [[nodiscard]] std::int64_t kv_width() const { return std::int64_t{n_kv_heads} * head_dim; }
 };
 
 // Writes a program as an architecture's forward pass reads. Activations with one name share one buffer.
@@ -97,21 +154,34 @@ class ProgramBuilder {
     explicit ProgramBuilder(const ModelConfig& config) : config_(config) {}
 
     void begin_layer(int layer) { layer_ = layer; }  // kNone after the last
+    [[nodiscard]] int layer() const { return layer_; }
     ValueId embed(std::string_view tensor);
     ValueId rms_norm(std::string_view out, ValueId x, std::string_view tensor);
     // `tensor` without suffix: "self_attn.q_proj"; ".weight" and, if has_bias, ".bias" are added.
     ValueId linear(std::string_view out, ValueId x, std::string_view tensor, Role role, std::int64_t rows,
                    bool has_bias, int fused_group = kNone);
-    void head_norm(ValueId x, std::string_view tensor);
-    void rope(ValueId x);
-    ValueId attention(std::string_view out, ValueId q, ValueId k, ValueId v, int window = 0);
-    ValueId swiglu(std::string_view out, ValueId gate, ValueId up);
+    void head_norm(ValueId x, std::string_view tensor, int head_dim);
+    int new_rope(const RopeConfig& rope, int head_dim, bool interleaved = false);  // for all layers
+    void rope(ValueId x, int rope);
+    ValueId attention(std::string_view out, ValueId q, ValueId k, ValueId v, const AttentionShape& shape,
+                      std::string_view sinks = {});
+    ValueId swiglu(std::string_view out, ValueId gate, ValueId up, Activation activation = Activation::silu,
+                   float limit = 0);
     void add(ValueId x, ValueId y);
+    void scale_queries(ValueId q, double beta, double period);
+    // A layer's experts: `experts` is "mlp.experts"; expert e's tensors are "mlp.experts.E.gate_proj.weight"
+    // and so on, whatever the file calls and stacks them (checkpoint.h).
+    ValueId experts(std::string_view out, ValueId x, ValueId scores, std::string_view experts,
+                    ExpertsSpec spec, std::string_view router_bias = {});
     ValueId select_rows(std::string_view out, ValueId x);
     // Linears of this layer that share a tensor scale: one number a call.
     int new_fused_group() { return n_fused_groups_++; }
     // The head: a matrix of its own, or the embedding when tied.
     Program finish(ValueId x, std::string_view head_tensor);
+
+    [[nodiscard]] std::int64_t width(ValueId id) const {
+        return program_.values[static_cast<std::size_t>(id)].width;
+    }
 
   private:
     ValueId value(std::string_view name, std::int64_t width);
@@ -123,7 +193,7 @@ class ProgramBuilder {
 };
 
 // The frame that decoders share: embedding, `layer` for each layer over the residual stream x, last norm,
-// head.
+// head. The config's rotation is rope 0.
 Program decoder(const ModelConfig& config, void (*layer)(ProgramBuilder&, const ModelConfig&, ValueId x));
 
 }  // namespace hearth::models

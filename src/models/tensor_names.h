@@ -1,9 +1,10 @@
-// models/tensor_names.h - one tensor, two names: Hugging Face's and GGUF's, for the llama and qwen3 families.
+// models/tensor_names.h - one tensor, two names: Hugging Face's and GGUF's.
 // Sources: the checkpoints' own names; GGUF's from the gguf package (constants.py, tensor_mapping.py).
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -12,8 +13,15 @@ namespace hearth::models {
 // "model.layers.3.self_attn.q_proj.weight" <-> "blk.3.attn_q.weight". What follows the module's name
 // (".weight",
 // ".bias", ".scale") is kept. Nothing when the name belongs to neither family.
-std::optional<std::string> gguf_tensor_name(std::string_view hf_name);
-std::optional<std::string> hf_tensor_name(std::string_view gguf_name);
+// `modules`: pairs of one architecture that come before the shared ones; those of a layer without
+// "layers.N.".
+struct ModuleNames {
+    std::string_view hf, gguf;
+};
+std::optional<std::string> gguf_tensor_name(std::string_view hf_name,
+                                            std::span<const ModuleNames> modules = {});
+std::optional<std::string> hf_tensor_name(std::string_view gguf_name,
+                                          std::span<const ModuleNames> modules = {});
 
 // GGUF's architecture for a Hugging Face model_type: "llama" (also for mistral), "qwen3"; nothing when
 // unmapped.

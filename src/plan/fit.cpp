@@ -69,9 +69,7 @@ Result<Fit> fit(const models::Checkpoint& checkpoint, FitInputs inputs) {
     out.model = checkpoint.path().filename().string();
     out.architecture = config.architecture;
     out.kv_bytes_per_token = program.kv_bytes_per_token(kKvElementBytes);
-    std::vector<bool> multiplied(program.tensors.size());
-    for (const models::Op& op : program.ops)
-        if (op.kind == models::OpKind::linear) multiplied[static_cast<std::size_t>(op.weight)] = true;
+    const std::vector<bool> multiplied = program.multiplied();
 
     FitRow stored, nvfp4;
     stored.weights = "as stored";
@@ -88,8 +86,8 @@ Result<Fit> fit(const models::Checkpoint& checkpoint, FitInputs inputs) {
             bytes = source.bytes();
             quantized |= source.scales.has_value() || info(source.weight.dtype).block_elems > 1;
         } else {
-            HEARTH_TRY(const TensorView view, checkpoint.tensor(spec.name));
-            bytes = view.bytes.size();
+            HEARTH_TRY(const models::LinearSource source, checkpoint.vector(spec.name, spec.shape));
+            bytes = source.bytes();
         }
         const bool shrinks = is_linear(spec.role) && spec.shape.back() % 16 == 0;
         const std::uint64_t as_nvfp4 = shrinks ? static_cast<std::uint64_t>(n / 2 + n / 16 + 4) : bytes;
@@ -98,9 +96,10 @@ Result<Fit> fit(const models::Checkpoint& checkpoint, FitInputs inputs) {
         stored.weight_bytes += copies * bytes;
         nvfp4.weight_bytes += copies * as_nvfp4;
         if (multiplied[i]) {
-            stored.bytes_per_token += bytes;
-            nvfp4.bytes_per_token += as_nvfp4;
-            flops_per_token += 2.0 * static_cast<double>(n);
+            // Of experts, a token reads those it chose.
+            stored.bytes_per_token += static_cast<std::uint64_t>(static_cast<double>(bytes) * spec.used);
+            nvfp4.bytes_per_token += static_cast<std::uint64_t>(static_cast<double>(as_nvfp4) * spec.used);
+            flops_per_token += 2.0 * static_cast<double>(n) * spec.used;
         }
     }
     stored.activation_bytes = nvfp4.activation_bytes = activation_bytes(program);

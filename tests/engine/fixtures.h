@@ -1,8 +1,9 @@
-// tests/engine/fixtures.h - reads what tools/fixtures/make_logits_fixtures.py wrote.
+// tests/engine/fixtures.h - reads what tools/fixtures/make_*_fixtures.py wrote to tests/fixtures/models.
 #pragma once
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <cstring>
 #include <vector>
@@ -54,6 +55,15 @@ inline std::vector<float> score_all(engine::Engine& engine, std::span<const int>
     });
     EXPECT_TRUE(ok.has_value()) << (ok ? "" : ok.error().message);
     return all;
+}
+
+// The folders of tests/fixtures/models, in order.
+inline std::vector<std::string> model_fixtures() {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(fixture("models")))
+        names.push_back(entry.path().filename().string());
+    std::sort(names.begin(), names.end());
+    return names;
 }
 
 }  // namespace hearth::tests

@@ -106,40 +106,5 @@ TEST(Sampler, LogprobsSumToOne) {
     EXPECT_EQ(logprob_of(kLogits, 0, 20).top.size(), 5u);
 }
 
-TEST(KvBlocks, ForksShareCopyAndGiveBack) {
-    models::ModelConfig config;
-    config.architecture = "llama";
-    config.vocab = 8;
-    config.d_model = 8;
-    config.d_ff = 8;
-    config.n_layers = 1;
-    config.n_heads = config.n_kv_heads = 1;
-    config.head_dim = 8;
-    const models::Program program = models::find_architecture("llama")->build(config);
-    auto blocks = KvBlocks::make(program, 6);
-    ASSERT_OK(blocks);
-    {
-        SequenceState base(*blocks);
-        ASSERT_OK(base.reserve(20));
-        base.advance(20);
-        blocks->keys(0, base.block_ids()[1], 0)[3] = 42;
-        EXPECT_EQ(blocks->n_free(), 4);
-        SequenceState fork = base.fork();
-        EXPECT_EQ(blocks->n_free(), 4);
-        ASSERT_OK(fork.reserve(1));  // the half-full block becomes its own, with its content
-        EXPECT_EQ(blocks->n_free(), 3);
-        EXPECT_EQ(fork.block_ids()[0], base.block_ids()[0]);
-        EXPECT_NE(fork.block_ids()[1], base.block_ids()[1]);
-        EXPECT_EQ(blocks->keys(0, fork.block_ids()[1], 0)[3], 42);
-        EXPECT_EQ(fork.reserve(1000).error().fault, Fault::busy);
-        EXPECT_EQ(fork.length(), 20);
-        fork.truncate(16);
-        EXPECT_EQ(fork.block_ids().size(), 1u);
-        SequenceState moved = std::move(fork);
-        EXPECT_EQ(moved.length(), 16);
-    }
-    EXPECT_EQ(blocks->n_free(), 6);
-}
-
 }  // namespace
 }  // namespace hearth::engine

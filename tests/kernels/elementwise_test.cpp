@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numbers>
 #include <vector>
 
 #include "base/rng.h"
@@ -43,21 +44,52 @@ TEST(RmsNorm, AgreesWithDoublePrecision) {
     }
 }
 
-TEST(Swiglu, AgreesWithDoublePrecision) {
-    auto gate = gaussian(1000, 3, 8);
-    for (const float x : {0.0f, -0.0f, 90.0f, -90.0f, 1e30f, -1e30f}) gate.push_back(x);
-    const auto up = gaussian(gate.size(), 4);
-    std::vector<float> first;
-    for (const CpuKernels* kernels : runnable()) {
-        std::vector<float> y(gate.size());
-        kernels->swiglu(y.data(), gate.data(), up.data(), static_cast<std::int64_t>(y.size()));
-        for (std::size_t i = 0; i < y.size(); ++i) {
-            const double want = d(gate[i]) / (1 + std::exp(-d(gate[i]))) * d(up[i]);
-            ASSERT_NEAR(d(y[i]), want, 8 * 0x1p-24 * std::fabs(want) + 1e-30) << gate[i];
-        }
-        if (first.empty()) first = y;
-        EXPECT_EQ(0, std::memcmp(first.data(), y.data(), y.size() * sizeof(float))) << kernels->isa;
+// f(gate) * up in double, from the definitions.
+double glu_of(int kind, double g, double u, double limit) {
+    const auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
+    const double clamped = std::clamp(u, -limit, limit);
+    switch (kind) {
+        case kGluSilu:
+            return limit > 0 ? std::min(g * sigmoid(g), limit) * clamped : g * sigmoid(g) * u;
+        case kGluGeluTanh:
+            // 1 + tanh(z) is 2 / (1 + e^-2z), which keeps its digits far below zero.
+            return g * sigmoid(2 * std::sqrt(2 / std::numbers::pi) * (g + 0.044715 * g * g * g)) * u;
+        case kGluGeluErf:
+            return 0.5 * g * std::erfc(-g / std::numbers::sqrt2) * u;
+        case kGluClamped:
+            return std::min(g, limit) * sigmoid(1.702 * std::min(g, limit)) * (clamped + 1);
+        default:
+            return sigmoid(g) * u;
     }
+}
+
+TEST(Glu, AgreesWithDoublePrecision) {
+    auto gate = gaussian(1000, 3, 8);
+    for (const float x : {0.0f, -0.0f, 90.0f, -90.0f, 1e9f, -1e9f}) gate.push_back(x);
+    const auto up = gaussian(gate.size(), 4, 4);
+    for (int kind = 0; kind < kGluKinds; ++kind)
+        for (const float limit : {0.0f, 7.0f}) {
+            if (kind == kGluClamped && limit == 0) continue;
+            std::vector<float> first;
+            for (const CpuKernels* kernels : runnable()) {
+                std::vector<float> y(gate.size()), plain(gate.size());
+                const auto n = static_cast<std::int64_t>(y.size());
+                kernels->glu[kind](y.data(), gate.data(), up.data(), n, limit);
+                kernels->glu[kind](plain.data(), gate.data(), nullptr, n, limit);
+                for (std::size_t i = 0; i < y.size(); ++i) {
+                    const double want = glu_of(kind, d(gate[i]), d(up[i]), d(limit));
+                    // The approximation of erf errs by 1.5e-7 of the gate, and an exponential's argument of
+                    // size 100 by 100 units in the last place.
+                    const double slack = kind == kGluGeluErf ? 3e-7 * std::fabs(d(gate[i]) * d(up[i])) : 0;
+                    ASSERT_NEAR(d(y[i]), want, 300 * 0x1p-24 * std::fabs(want) + slack + 1e-30)
+                        << kind << " " << gate[i];
+                    ASSERT_NEAR(d(plain[i]), glu_of(kind, d(gate[i]), 1, d(limit)),
+                                300 * 0x1p-24 * std::fabs(d(plain[i])) + 3e-7 * std::fabs(d(gate[i])) + 1e-30);
+                }
+                if (first.empty()) first = y;
+                EXPECT_EQ(0, std::memcmp(first.data(), y.data(), y.size() * sizeof(float))) << kernels->isa;
+            }
+        }
 }
 
 TEST(Rope, RotatesPairs) {

@@ -66,8 +66,9 @@ TEST(Config, RefusesWhatItWouldComputeWrongly) {
     };
     EXPECT_EQ(fault("model_type", "gpt_bigcode"), Fault::unsupported);
     EXPECT_EQ(fault("hidden_act", "gelu"), Fault::unsupported);
-    EXPECT_EQ(fault("use_sliding_window", true), Fault::unsupported);
-    EXPECT_EQ(fault("rope_parameters", {{"rope_type", "yarn"}, {"factor", 4}}), Fault::unsupported);
+    EXPECT_EQ(fault("layer_types", {"linear_attention"}), Fault::internal);  // not read without a window
+    EXPECT_EQ(fault("rope_parameters", {{"rope_type", "longrope"}, {"factor", 4}}), Fault::unsupported);
+    EXPECT_EQ(fault("rope_parameters", {{"rope_type", "yarn"}, {"factor", -4}}), Fault::out_of_range);
     EXPECT_EQ(fault("rope_parameters", {{"rope_type", "default"}, {"partial_rotary_factor", 0.5}}),
               Fault::unsupported);
     EXPECT_EQ(fault("rope_parameters", {{"rope_type", "default"}, {"rope_theta", 0}}), Fault::out_of_range);

@@ -33,7 +33,7 @@ TEST(TensorNames, AreThoseOfTheGgufPackage) {
     EXPECT_EQ(hf_tensor_name("blk.123.ffn_down.scale"), "model.layers.123.mlp.down_proj.scale");
     for (const char* name :
          {"", ".", "model", "model.layers.", "model.layers.x.mlp.up_proj.weight", "blk.", "blk.1",
-          "model.layers.1.", "model.layers..mlp.up_proj.weight", "model.layers.1.mlp.gate.weight",
+          "model.layers.1.", "model.layers..mlp.up_proj.weight", "model.layers.1.mlp.gates.weight",
           "model.layers.1.mlp.up_proj", "model.layers.1.mlp.up_proj.", "visual.norm.weight"})
         EXPECT_FALSE(gguf_tensor_name(name).has_value()) << name;
 }

@@ -1,6 +1,5 @@
 // engine/ops/attention.cpp - new keys and values go to their blocks, then every query looks back over them.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "engine/executor.h"
@@ -10,11 +9,11 @@ namespace hearth::engine {
 void Executor::append_kv(const models::Op& op, std::span<const StepPart> parts) {
     const models::StateSpec& spec = model_->program.states[static_cast<std::size_t>(op.state)];
     const std::int64_t head_dim_pad = round_up(spec.head_dim, kernels::kLanes);
+    const std::size_t pool = blocks_->pool_of(op.state);
     for (std::size_t row = 0; row < places_.size(); ++row) {
         const Place& place = places_[row];
-        const BlockId block =
-            parts[static_cast<std::size_t>(place.part)]
-                .state->block_ids()[static_cast<std::size_t>(place.position / kernels::kKvBlockTokens)];
+        const BlockId block = parts[static_cast<std::size_t>(place.part)].state->block_ids(
+            pool)[static_cast<std::size_t>(place.position / kernels::kKvBlockTokens)];
         const std::int64_t slot = place.position % kernels::kKvBlockTokens;
         for (int head = 0; head < spec.n_kv_heads; ++head) {
             const float* k = buffer(op.b).row(static_cast<std::int64_t>(row)) + head * spec.head_dim;
@@ -29,8 +28,9 @@ void Executor::append_kv(const models::Op& op, std::span<const StepPart> parts) 
 
 void Executor::attention(const models::Op& op, std::span<const StepPart> parts) {
     const models::StateSpec& spec = model_->program.states[static_cast<std::size_t>(op.state)];
-    const int heads_per_kv = model_->config().n_heads / spec.n_kv_heads;
+    const int heads_per_kv = op.n_heads / spec.n_kv_heads;
     const auto n_rows = static_cast<std::int64_t>(places_.size());
+    const std::size_t pool = blocks_->pool_of(op.state);
     const int n_workers = pool_->size();
     // Items are (KV head, token); neighbours differ in cost by one position, so every n-th item is a fair
     // share.
@@ -47,26 +47,29 @@ void Executor::attention(const models::Op& op, std::span<const StepPart> parts) 
             if (place.part != last_part || head != last_head) n_known = 0;
             last_part = place.part;
             last_head = head;
-            const auto ids = parts[static_cast<std::size_t>(place.part)].state->block_ids();
+            const auto ids = parts[static_cast<std::size_t>(place.part)].state->block_ids(pool);
             for (; n_known * kernels::kKvBlockTokens <= place.position; ++n_known) {
-                key_rows[n_known] = blocks_->keys(op.state, ids[static_cast<std::size_t>(n_known)], head);
-                value_rows[n_known] = blocks_->values(op.state, ids[static_cast<std::size_t>(n_known)], head);
+                const BlockId id = ids[static_cast<std::size_t>(n_known)];
+                if (id == kNoBlock) continue;  // it left the window: not read
+                key_rows[n_known] = blocks_->keys(op.state, id, head);
+                value_rows[n_known] = blocks_->values(op.state, id, head);
             }
             const std::int64_t first =
                 spec.window > 0 ? std::max<std::int64_t>(0, place.position + 1 - spec.window) : 0;
             const std::int64_t at = std::int64_t{head} * heads_per_kv * spec.head_dim;
-            const kernels::AttendArgs args{buffer(op.a).row(row) + at,
-                                           buffer(op.out).row(row) + at,
-                                           key_rows,
-                                           value_rows,
-                                           first,
-                                           place.position + 1,
-                                           heads_per_kv,
-                                           spec.head_dim,
-                                           static_cast<int>(round_up(spec.head_dim, kernels::kLanes)),
-                                           1.0f / std::sqrt(static_cast<float>(spec.head_dim)),
-                                           nullptr,
-                                           scratch_.data() + worker * scratch_per_worker_};
+            const kernels::AttendArgs args{
+                buffer(op.a).row(row) + at,
+                buffer(op.out).row(row) + at,
+                key_rows,
+                value_rows,
+                first,
+                place.position + 1,
+                heads_per_kv,
+                spec.head_dim,
+                static_cast<int>(round_up(spec.head_dim, kernels::kLanes)),
+                op.value,
+                op.sinks == models::kNone ? nullptr : vector(op.sinks) + head * heads_per_kv,
+                scratch_.data() + worker * scratch_per_worker_};
             kernels_->attend(&args);
         }
     });

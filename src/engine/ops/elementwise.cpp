@@ -1,22 +1,36 @@
 // engine/ops/elementwise.cpp - what touches each element of a row once.
+#include <cmath>
+
 #include "engine/executor.h"
 
 namespace hearth::engine {
 
 void Executor::rope(const models::Op& op, std::int64_t n_rows) {
     const Buffer& out = buffer(op.out);
-    const std::int64_t n_pairs = op.head_dim / 2;
+    const Rotation& rotation = rotations_[static_cast<std::size_t>(op.spec)];
+    const int interleaved = model_->program.ropes[static_cast<std::size_t>(op.spec)].interleaved ? 1 : 0;
     each_row(n_rows, [&](std::int64_t row) {
+        const auto first = static_cast<std::size_t>(row * rotation.n_pairs);
         for (std::int64_t at = 0; at < out.width; at += op.head_dim)
-            kernels_->rope(out.row(row) + at, &cos_[static_cast<std::size_t>(row * n_pairs)],
-                           &sin_[static_cast<std::size_t>(row * n_pairs)], n_pairs, 0);
+            kernels_->rope(out.row(row) + at, &rotation.cos[first], &rotation.sin[first], rotation.n_pairs,
+                           interleaved);
+    });
+}
+
+void Executor::scale_queries(const models::Op& op, std::int64_t n_rows) {
+    const Buffer& out = buffer(op.out);
+    each_row(n_rows, [&](std::int64_t row) {
+        const auto position = static_cast<float>(places_[static_cast<std::size_t>(row)].position);
+        const float factor = 1 + op.value * std::log(1 + std::floor(position / op.period));
+        for (std::int64_t i = 0; i < out.width; ++i) out.row(row)[i] *= factor;
     });
 }
 
 void Executor::swiglu(const models::Op& op, std::int64_t n_rows) {
     const Buffer& out = buffer(op.out);
     each_row(n_rows, [&](std::int64_t row) {
-        kernels_->swiglu(out.row(row), buffer(op.a).row(row), buffer(op.b).row(row), out.width);
+        kernels_->glu[glu_kind(op.activation)](out.row(row), buffer(op.a).row(row), buffer(op.b).row(row),
+                                               out.width, op.limit);
     });
 }
 

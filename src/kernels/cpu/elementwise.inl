@@ -40,24 +40,6 @@ static void rope(float* x, const float* cos, const float* sin, int64_t n_pairs, 
     }
 }
 
-// silu(g) = g / (1 + e^-g), through e^-|g| so that nothing overflows.
-ROW_FN Row row_silu(Row g) {
-    const Row zero = row_set1(0.0f), one = row_set1(1.0f);
-    const Row magnitude = row_max(g, row_sub(zero, g));
-    const Row e = row_exp(row_sub(zero, magnitude));
-    // For g >= 0 the factor is 1 / (1 + e), below it is e / (1 + e): both from the same e.
-    const Row numerator = row_max(row_zero_below(one, g, 0.0f), e);
-    return row_mul(g, row_div(numerator, row_add(one, e)));
-}
-
-static void swiglu(float* y, const float* gate, const float* up, int64_t n) {
-    int64_t i = 0;
-    for (; i + 16 <= n; i += 16) row_store(y + i, row_mul(row_silu(row_load(gate + i)), row_load(up + i)));
-    if (i < n)
-        row_store_part(y + i, row_mul(row_silu(row_load_part(gate + i, n - i)), row_load_part(up + i, n - i)),
-                       n - i);
-}
-
 static void add(float* y, const float* x, int64_t n) {
     int64_t i = 0;
     for (; i + 16 <= n; i += 16) row_store(y + i, row_add(row_load(y + i), row_load(x + i)));

@@ -12,7 +12,8 @@ const CpuKernels HEARTH_TABLE = {
     attend,
     rms_norm,
     rope,
-    swiglu,
+    // In the order of GluKind.
+    {glu<kGluSilu>, glu<kGluGeluTanh>, glu<kGluGeluErf>, glu<kGluClamped>, glu<kGluSigmoid>},
     add,
     read_bytes,
     fma_chains,

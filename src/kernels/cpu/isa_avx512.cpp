@@ -18,6 +18,8 @@ namespace {
 #include "kernels/cpu/attention.inl"
 
 #include "kernels/cpu/elementwise.inl"
+
+#include "kernels/cpu/activations.inl"
 }  // namespace
 
 #define HEARTH_TABLE hearth_kernels_avx512

@@ -1,25 +1,14 @@
 // models/arch/llama.cpp - Llama 2 and 3: pre-norm, grouped queries, RoPE, SwiGLU; biases where the config
 // says so. Source: transformers, models/llama/modeling_llama.py.
 #include "models/architecture.h"
+#include "models/blocks.h"
 
 namespace hearth::models {
 namespace {
 
 void layer(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
-    const int qkv = b.new_fused_group(), gate_up = b.new_fused_group();
-    const ValueId h = b.rms_norm("h", x, "input_layernorm.weight");
-    const ValueId q = b.linear("q", h, "self_attn.q_proj", Role::attn_q, c.q_width(), c.attention_bias, qkv);
-    const ValueId k = b.linear("k", h, "self_attn.k_proj", Role::attn_k, c.kv_width(), c.attention_bias, qkv);
-    const ValueId v = b.linear("v", h, "self_attn.v_proj", Role::attn_v, c.kv_width(), c.attention_bias, qkv);
-    b.rope(q);
-    b.rope(k);
-    const ValueId attended = b.attention("attended", q, k, v);
-    b.add(x, b.linear("h", attended, "self_attn.o_proj", Role::attn_output, c.d_model, c.output_bias));
-    const ValueId f = b.rms_norm("h", x, "post_attention_layernorm.weight");
-    const ValueId gate = b.linear("gate", f, "mlp.gate_proj", Role::ffn_gate, c.d_ff, c.mlp_bias, gate_up);
-    const ValueId up = b.linear("up", f, "mlp.up_proj", Role::ffn_up, c.d_ff, c.mlp_bias, gate_up);
-    b.add(x,
-          b.linear("h", b.swiglu("gate", gate, up), "mlp.down_proj", Role::ffn_down, c.d_model, c.mlp_bias));
+    attention_block(b, c, x, {.shape = attention_shape(c, b.layer())});
+    dense_block(b, c, x, {});
 }
 
 Program build(const ModelConfig& c) { return decoder(c, layer); }
@@ -27,6 +16,11 @@ Program build(const ModelConfig& c) { return decoder(c, layer); }
 }  // namespace
 
 extern const Architecture k_llama;
-const Architecture k_llama = {"llama", "LlamaForCausalLM", 0, false, build};
+const Architecture k_llama = {.name = "llama",
+                              .hf_class = "LlamaForCausalLM",
+                              .model_types = "llama",
+                              .gguf_names = "llama",
+                              .build = build,
+                              .notes = "Llama 2 and 3.x"};
 
 }  // namespace hearth::models
