@@ -21,7 +21,10 @@ double seconds_since(Clock::time_point start) {
 }
 
 double kv_bytes_of_position(const models::Program& program) {
-    return static_cast<double>(KvBlocks::block_bytes(program)) / kernels::kKvBlockTokens;
+    double bytes = 0;
+    for (const models::StatePool& pool : models::state_pools(program))
+        if (pool.kind != models::StatePool::Kind::recurrent) bytes += static_cast<double>(pool.block_bytes());
+    return bytes / kernels::kKvBlockTokens;
 }
 
 // Multiplications and additions of n tokens of one sequence from `depth` on; the head for `n_logits` of them.
@@ -32,6 +35,11 @@ double operations(const models::Program& program, double depth, double n, double
         if (op.kind == models::OpKind::linear) {
             const auto& shape = program.tensors[static_cast<std::size_t>(op.weight)].shape;
             sum += 2 * static_cast<double>(shape.n_elems()) * rows;
+        }
+        if (op.kind == models::OpKind::experts) {
+            const models::ExpertsSpec& spec = program.experts[static_cast<std::size_t>(op.spec)];
+            const auto width = static_cast<double>(program.values[static_cast<std::size_t>(op.a)].width);
+            sum += 2 * 3 * width * static_cast<double>(spec.d_ff) * spec.router.top_k * rows;
         }
         if (op.kind == models::OpKind::attention) {  // q k^T and p v, over what each token sees
             const auto width = static_cast<double>(program.values[static_cast<std::size_t>(op.a)].width);
@@ -215,9 +223,11 @@ EngineOptions benchmark_engine_options(const models::Model& model, const Benchma
                                  steps_of_prefill(depth, out.batch_max, out.chunk_tokens);
     const std::int64_t wanted = std::max<std::int64_t>(most(options.prompts) + 2, depth + decoded);
     out.context_max = static_cast<int>(std::min(wanted, model.config().context_max));
-    const std::int64_t blocks = out.context_max / kernels::kKvBlockTokens + 2;
-    out.kv_bytes_max = KvBlocks::block_bytes(model.program) * static_cast<std::uint64_t>(blocks) *
-                       static_cast<std::uint64_t>(out.batch_max);
+    const std::int64_t step = std::max(out.chunk_tokens, out.batch_max);
+    for (const models::StatePool& pool : models::state_pools(model.program))
+        out.kv_bytes_max += pool.block_bytes() *
+                            static_cast<std::uint64_t>(pool.blocks_needed(out.context_max, step) + 2) *
+                            static_cast<std::uint64_t>(out.batch_max);
     return out;
 }
 

@@ -236,7 +236,8 @@ void Engine::State::admit() {
 void Engine::State::retire() {
     for (auto& sequence : running)
         if (sequence->finished()) {
-            for (std::size_t i = 0; i < promised.size(); ++i) promised[i] -= needed(i, sequence->tokens_max());
+            for (std::size_t i = 0; i < promised.size(); ++i)
+                promised[i] -= needed(i, sequence->tokens_max());
             sequence->state.truncate(0);
             sequence->deliver();
         }

@@ -58,7 +58,8 @@ Status load_tensors(Model& model, ThreadPool& pool) {
         }
         if (multiplied[i]) {
             HEARTH_TRY(loaded.matrix, load_matrix(model, spec, pool));
-            model.weight_bytes += static_cast<std::uint64_t>(loaded.matrix.bytes());
+            model.weight_bytes +=
+                static_cast<std::uint64_t>(static_cast<double>(loaded.matrix.bytes()) * spec.used);
         }
     }
     return {};
