@@ -1,9 +1,10 @@
-// bench/kernels/linear_bench.cpp - y = x W^T in every format: decode against read bandwidth, prefill against
-// FMA rate.
+// bench/kernels/linear_bench.cpp - y = x W^T in every format, exact and fast: decode against read bandwidth,
+// prefill against the rate of the instruction that does the work.
 //
 // The arithmetic: decoding one token reads each packed byte once, so GB/s over the measured read bandwidth is
 // the share reached; a matrix inside the caches can exceed it, hence the large size. A chunk of 64 tokens
-// does 2 * rows * cols * 64 operations, so GFLOP/s over the measured multiply-add rate is the share.
+// does 2 * rows * cols * 64 operations, so GOP/s over the measured rate of multiply-adds or dot products is
+// the share.
 #include <benchmark/benchmark.h>
 
 #include <map>
@@ -11,7 +12,7 @@
 
 #include "base/rng.h"
 #include "engine/measure.h"
-#include "kernels/pack.h"
+#include "kernels/linear.h"
 #include "kernels/select.h"
 #include "quant/formats.h"
 
@@ -45,7 +46,7 @@ kernels::PackedMatrix random_matrix(DType dtype, std::int64_t rows, std::int64_t
 }
 
 void run_linear(benchmark::State& state, DType dtype, std::int64_t rows, std::int64_t cols,
-                std::int64_t n_tokens) {
+                std::int64_t n_tokens, bool exact) {
     Arena arena;
     const kernels::PackedMatrix matrix = random_matrix(dtype, rows, cols, arena);
     const std::int64_t x_stride = matrix.cols_padded, y_stride = matrix.n_panels * kernels::kLanes;
@@ -53,37 +54,63 @@ void run_linear(benchmark::State& state, DType dtype, std::int64_t rows, std::in
     std::vector<float> y(static_cast<std::size_t>(n_tokens * y_stride));
     const std::int64_t scratch_floats = kernels::linear_scratch_floats(matrix.cols_padded);
     std::vector<float> scratch(static_cast<std::size_t>(scratch_floats * pool().size()));
+    const kernels::CpuKernels& cpu = kernels::best();
+    const kernels::ActivationKind kind = kernels::activation_kind(cpu, matrix, exact);
+    if (!exact && kind == kernels::kActivationF32) {
+        state.SkipWithError("no dot products for this format here");
+        return;
+    }
+    std::vector<std::byte> blocks(
+        static_cast<std::size_t>(n_tokens * kernels::activation_row_bytes(kind, matrix.cols)));
+    if (kind != kernels::kActivationF32)
+        kernels::quantize_rows(cpu, kind, x.data(), x_stride, cols, 0, n_tokens, blocks.data());
+    const kernels::Activations rows_in =
+        kind == kernels::kActivationF32
+            ? kernels::Activations{kind, x.data(), x_stride}
+            : kernels::Activations{kind, blocks.data(), cols / kernels::kActivationCols};
     for (auto _ : state)
-        kernels::linear(kernels::best(), matrix, x.data(), x_stride, y.data(), y_stride, n_tokens,
-                        scratch.data(), scratch_floats, pool());
+        kernels::linear(cpu, matrix, rows_in, y.data(), y_stride, n_tokens, scratch.data(), scratch_floats,
+                        pool());
     const auto runs = static_cast<double>(state.iterations());
     const double bytes = static_cast<double>(matrix.bytes()) * runs;
-    const double flops = 2.0 * static_cast<double>(rows * cols * n_tokens) * runs;
+    const double operations = 2.0 * static_cast<double>(rows * cols * n_tokens) * runs;
     using benchmark::Counter;
     state.counters["GB/s"] = Counter(bytes / 1e9, Counter::kIsRate);
-    state.counters["GFLOP/s"] = Counter(flops / 1e9, Counter::kIsRate);
+    state.counters["GOP/s"] = Counter(operations / 1e9, Counter::kIsRate);
+    const double ceiling = kind == kernels::kActivationInt8   ? ceilings().int8_ops_per_second
+                           : kind == kernels::kActivationBf16 ? ceilings().bf16_flops_per_second
+                                                              : ceilings().flops_per_second;
     const bool memory_bound = n_tokens == 1;
-    state.counters["share"] =
-        Counter(memory_bound ? bytes / ceilings().read_bytes_per_second : flops / ceilings().flops_per_second,
-                Counter::kIsRate);
+    state.counters["share"] = Counter(
+        memory_bound ? bytes / ceilings().read_bytes_per_second : operations / ceiling, Counter::kIsRate);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+    struct Size {
+        std::int64_t rows, cols, n;
+    };
     for (const DType dtype : {DType::f32, DType::bf16, DType::f16, DType::f8_e4m3, DType::q8_0, DType::q4_0,
                               DType::q4_k, DType::q6_k, DType::mxfp4, DType::nvfp4})
-        for (const auto& [rows, cols, n] : {std::tuple<std::int64_t, std::int64_t, std::int64_t>{768, 768, 1},
-                                            {32768, 4096, 1},
-                                            {4096, 4096, 64}})
-            benchmark::RegisterBenchmark(
-                fmt::format("linear/{}/{}/{}/tokens:{}", info(dtype).name, rows, cols, n).c_str(),
-                [=](benchmark::State& state) { run_linear(state, dtype, rows, cols, n); })
-                ->UseRealTime();
+        for (const Size size :
+             {Size{768, 768, 1}, Size{32768, 4096, 1}, Size{32768, 4096, 8}, Size{4096, 4096, 512}})
+            for (const bool exact : {false, true})
+                benchmark::RegisterBenchmark(
+                    fmt::format("linear/{}/{}/{}/{}/tokens:{}", info(dtype).name, exact ? "exact" : "fast",
+                                size.rows, size.cols, size.n)
+                        .c_str(),
+                    [=](benchmark::State& state) {
+                        run_linear(state, dtype, size.rows, size.cols, size.n, exact);
+                    })
+                    ->UseRealTime();
     benchmark::Initialize(&argc, argv);
-    fmt::print("kernels {}, {} threads; ceilings: {:.1f} GB/s read, {:.0f} GFLOP/s float32\n",
-               kernels::best().isa, pool().size(), ceilings().read_bytes_per_second / 1e9,
-               ceilings().flops_per_second / 1e9);
+    fmt::print(
+        "kernels {}, {} threads; ceilings: {:.1f} GB/s read, {:.0f} GFLOP/s float32, {:.0f} GOP/s int8, "
+        "{:.0f} GFLOP/s BF16\n",
+        kernels::best().isa, pool().size(), ceilings().read_bytes_per_second / 1e9,
+        ceilings().flops_per_second / 1e9, ceilings().int8_ops_per_second / 1e9,
+        ceilings().bf16_flops_per_second / 1e9);
     benchmark::RunSpecifiedBenchmarks();
     return 0;
 }

@@ -1,4 +1,5 @@
-// base/thread_pool.cpp - spin on a generation counter, park on a condition variable after a while.
+// base/thread_pool.cpp - one word is the gate to a job: workers spin on it, then park on a condition
+// variable.
 #include "base/thread_pool.h"
 
 #include <pthread.h>
@@ -19,6 +20,11 @@ void relax() {
     std::this_thread::yield();
 #endif
 }
+
+// The gate: the job's number, one bit while it may be joined, and the workers inside it.
+constexpr std::uint64_t kInside = 0xffff, kOpen = 0x10000;
+constexpr int kNumberShift = 17;
+std::uint64_t number_of(std::uint64_t gate) { return gate >> kNumberShift; }
 
 void pin_to(std::thread& thread, int core) {
     cpu_set_t mask;
@@ -45,32 +51,17 @@ ThreadPool::~ThreadPool() {
     stopping_.store(true);
     {
         const std::lock_guard lock(mutex_);
-        generation_.fetch_add(1);
+        gate_.fetch_add(std::uint64_t{1} << kNumberShift);
     }
     wake_.notify_all();
     for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::run_raw(Job job, void* context) {
-    if (size_ == 1) {
-        job(context, 0);
-        return;
-    }
-    HEARTH_DCHECK(unfinished_.load() == 0, "one caller at a time");
-    job_ = job;
-    context_ = context;
-    unfinished_.store(size_ - 1, std::memory_order_relaxed);
-    // Sequentially consistent with parked_: either we see a parked worker and wake it, or it sees the new
-    // number.
-    generation_.fetch_add(1);
-    if (parked_.load() > 0) {
-        const std::lock_guard lock(mutex_);
-        wake_.notify_all();
-    }
-    job(context, 0);
-    // A worker that the system has put aside may need this very core: spin for a while, then let others run.
+// A worker that the system has put aside may need this very core: spin for a while, then let others run.
+void ThreadPool::wait_until(const std::atomic<std::uint64_t>& word, std::uint64_t mask,
+                            std::uint64_t value) const {
     const int spins_max = spin_micros_ > 0 ? 20'000 : 0;
-    for (int spins = 0; unfinished_.load(std::memory_order_acquire) > 0; ++spins) {
+    for (int spins = 0; (word.load(std::memory_order_acquire) & mask) != value; ++spins) {
         if (spins < spins_max)
             relax();
         else
@@ -78,23 +69,53 @@ void ThreadPool::run_raw(Job job, void* context) {
     }
 }
 
+void ThreadPool::run_raw(Job job, void* context, bool all) {
+    if (size_ == 1) {
+        job(context, 0);
+        return;
+    }
+    const std::uint64_t before = gate_.load(std::memory_order_relaxed);
+    HEARTH_DCHECK((before & (kOpen | kInside)) == 0, "one caller at a time");
+    job_ = job;
+    context_ = context;
+    finished_.store(0, std::memory_order_relaxed);
+    // Sequentially consistent with parked_: either we see a parked worker and wake it, or it sees the new
+    // number.
+    gate_.store((number_of(before) + 1) << kNumberShift | kOpen);
+    if (parked_.load() > 0) {
+        const std::lock_guard lock(mutex_);
+        wake_.notify_all();
+    }
+    job(context, 0);
+    if (all) wait_until(finished_, ~std::uint64_t{0}, static_cast<std::uint64_t>(size_ - 1));
+    gate_.fetch_and(~kOpen);
+    wait_until(gate_, kInside, 0);
+}
+
 void ThreadPool::worker_loop(int worker) {
-    std::uint64_t seen = 0;
+    std::uint64_t seen = 0;  // number of the last job joined or missed
     for (;;) {
         const auto deadline = std::chrono::steady_clock::now() + std::chrono::microseconds(spin_micros_);
-        for (int spins = 1; generation_.load(std::memory_order_acquire) == seen; ++spins) {
+        for (int spins = 1; number_of(gate_.load(std::memory_order_acquire)) == seen; ++spins) {
             relax();
             if (spins % 64 != 0 || std::chrono::steady_clock::now() < deadline) continue;
             std::unique_lock lock(mutex_);
             parked_.fetch_add(1);
-            wake_.wait(lock, [&] { return generation_.load() != seen; });
+            wake_.wait(lock, [&] { return number_of(gate_.load()) != seen; });
             parked_.fetch_sub(1);
             break;
         }
-        seen = generation_.load(std::memory_order_acquire);
         if (stopping_.load()) return;
-        job_(context_, worker);
-        unfinished_.fetch_sub(1, std::memory_order_release);
+        std::uint64_t gate = gate_.load(std::memory_order_acquire);
+        seen = number_of(gate);
+        // Fails when another worker comes in or out at this moment, or when the job has closed.
+        while ((gate & kOpen) != 0 && number_of(gate) == seen) {
+            if (!gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acq_rel)) continue;
+            job_(context_, worker);
+            finished_.fetch_add(1, std::memory_order_release);
+            gate_.fetch_sub(1, std::memory_order_release);
+            break;
+        }
     }
 }
 

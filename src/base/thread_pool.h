@@ -1,5 +1,6 @@
 // base/thread_pool.h - the pool of the decode loop: forks and joins in microseconds, spins, then parks.
-// The caller is worker 0. Work is split by index alone, never by arrival, so results cannot depend on timing.
+// The caller is worker 0. Workers claim numbered pieces, so that one that the system has put aside holds up
+// nothing; what a piece is depends on its number alone, so results cannot depend on who takes it or when.
 #pragma once
 
 #include <atomic>
@@ -33,39 +34,56 @@ class ThreadPool {
     void run(Body&& body) {
         run_raw([](void* context,
                    int worker) { (*static_cast<std::remove_reference_t<Body>*>(context))(worker); },
-                &body);
+                &body, true);
     }
 
-    // Calls body(begin, end) on each worker with its share of [0, n), in pieces that are multiples of
-    // `grain`.
+    // Cuts [0, n) into pieces of `piece` (the last may be shorter) and calls body(worker, begin, end) once
+    // for each, on whichever worker claims it. Returns when all are done; workers that come late are not
+    // waited for.
     template <class Body>
-    void split(std::int64_t n, std::int64_t grain, Body&& body) {
-        const std::int64_t pieces = (n + grain - 1) / grain;
-        if (pieces <= 1 || size_ == 1) {
-            if (n > 0) body(std::int64_t{0}, n);
+    void claim(std::int64_t n, std::int64_t piece, Body&& body) {
+        if (size_ == 1 || n <= piece) {
+            for (std::int64_t begin = 0; begin < n; begin += piece)
+                body(0, begin, begin + piece < n ? begin + piece : n);
             return;
         }
-        run([&](int worker) {
-            const std::int64_t begin = pieces * worker / size_ * grain;
-            std::int64_t end = pieces * (worker + 1) / size_ * grain;
-            if (end > n) end = n;
-            if (begin < end) body(begin, end);
-        });
+        std::atomic<std::int64_t> next{0};
+        auto work = [&](int worker) {
+            for (;;) {
+                const std::int64_t begin = next.fetch_add(piece, std::memory_order_relaxed);
+                if (begin >= n) return;
+                body(worker, begin, begin + piece < n ? begin + piece : n);
+            }
+        };
+        run_raw([](void* context, int worker) { (*static_cast<decltype(work)*>(context))(worker); }, &work,
+                false);
+    }
+
+    // The same with pieces of a sensible size: a few for each worker, multiples of `grain`; body(begin, end).
+    template <class Body>
+    void split(std::int64_t n, std::int64_t grain, Body&& body) {
+        constexpr std::int64_t kPiecesPerWorker = 4;
+        const std::int64_t grains = (n + grain - 1) / grain,
+                           pieces = size_ == 1 ? 1 : size_ * kPiecesPerWorker;
+        const std::int64_t piece = (grains + pieces - 1) / pieces * grain;
+        if (n > 0) claim(n, piece, [&](int, std::int64_t begin, std::int64_t end) { body(begin, end); });
     }
 
   private:
     using Job = void (*)(void*, int);
-    void run_raw(Job job, void* context);
+    // `all`: every worker must have run the job; otherwise those that join before the caller is through.
+    void run_raw(Job job, void* context, bool all);
     void worker_loop(int worker);
+    void wait_until(const std::atomic<std::uint64_t>& word, std::uint64_t mask, std::uint64_t value) const;
 
     int size_ = 1;
     int spin_micros_;
     std::vector<std::thread> workers_;
     Job job_ = nullptr;
     void* context_ = nullptr;
-    alignas(64) std::atomic<std::uint64_t> generation_{
-        0};  // one more with each fork; workers wait for it to move
-    alignas(64) std::atomic<int> unfinished_{0};
+    // The number of the job, whether it may be joined, and how many workers are in it (thread_pool.cpp).
+    alignas(64) std::atomic<std::uint64_t> gate_{0};
+    alignas(64) std::atomic<std::uint64_t> finished_{0};  // workers that have run the job
     alignas(64) std::atomic<int> parked_{0};
     std::atomic<bool> stopping_{false};
     std::mutex mutex_;

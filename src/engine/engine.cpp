@@ -70,8 +70,8 @@ Result<std::unique_ptr<Engine>> Engine::open(std::shared_ptr<const models::Model
     options.threads = state->pool->size();
     state->blocks = std::make_unique<KvBlocks>(std::move(blocks));
     state->promised.resize(state->blocks->n_pools());
-    HEARTH_TRY(state->executor,
-               Executor::make(model, *state->blocks, *state->pool, step_tokens, options.context_max));
+    HEARTH_TRY(state->executor, Executor::make(model, *state->blocks, *state->pool, step_tokens,
+                                               options.context_max, options.exact));
     state->model = std::move(model);
     state->options = options;
     return std::unique_ptr<Engine>(new Engine(std::move(state)));

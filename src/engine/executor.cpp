@@ -19,13 +19,13 @@ constexpr std::int64_t kHeadRows = 32;
 
 }  // namespace
 
-Executor::Executor(std::shared_ptr<const models::Model> model, KvBlocks& blocks, ThreadPool& pool)
-    : model_(std::move(model)), blocks_(&blocks), pool_(&pool), kernels_(&kernels::best()) {}
+Executor::Executor(std::shared_ptr<const models::Model> model, KvBlocks& blocks, ThreadPool& pool, bool exact)
+    : model_(std::move(model)), blocks_(&blocks), pool_(&pool), kernels_(&kernels::best()), exact_(exact) {}
 
 Result<std::unique_ptr<Executor>> Executor::make(std::shared_ptr<const models::Model> model, KvBlocks& blocks,
                                                  ThreadPool& pool, std::int64_t tokens_max,
-                                                 std::int64_t context_max) {
-    std::unique_ptr<Executor> executor(new Executor(std::move(model), blocks, pool));
+                                                 std::int64_t context_max, bool exact) {
+    std::unique_ptr<Executor> executor(new Executor(std::move(model), blocks, pool, exact));
     HEARTH_TRY_STATUS(executor->allocate(tokens_max, context_max));
     return executor;
 }
@@ -42,11 +42,13 @@ Status Executor::allocate(std::int64_t tokens_max, std::int64_t context_max) {
     for (const models::LoadedTensor& tensor : model_->tensors)
         cols_max = std::max(cols_max, tensor.matrix.cols_padded);
     for (std::size_t i = 0; i < program.values.size(); ++i) {
-        const std::int64_t width = program.values[i].width, stride = round_up(width, kernels::kLanes);
+        const std::int64_t width = program.values[i].width,
+                           stride = round_up(width, kernels::kActivationCols);
         HEARTH_TRY(const auto data,
                    arena_.take<float>(static_cast<std::uint64_t>(rows[i] * stride), "activations"));
-        buffers_.push_back({data, width, stride});
+        buffers_.push_back({data, width, stride, {}});
     }
+    HEARTH_TRY_STATUS(allocate_quantized(rows));
     int head_dim = 0;
     for (const models::StateSpec& state : program.states) head_dim = std::max(head_dim, state.head_dim);
     const std::int64_t attend_floats =
@@ -70,6 +72,21 @@ Status Executor::allocate(std::int64_t tokens_max, std::int64_t context_max) {
     value_rows_.resize(key_rows_.size());
     places_.reserve(static_cast<std::size_t>(tokens_max));
     selected_.reserve(static_cast<std::size_t>(tokens_max));
+    return {};
+}
+
+Status Executor::allocate_quantized(std::span<const std::int64_t> rows) {
+    for (const Op& op : model_->program.ops) {
+        if (op.kind != OpKind::linear) continue;
+        const kernels::ActivationKind kind = kernels::activation_kind(
+            *kernels_, model_->tensors[static_cast<std::size_t>(op.weight)].matrix, exact_);
+        Buffer& x = buffers_[static_cast<std::size_t>(op.a)];
+        if (kind == kernels::kActivationF32 || !x.quantized[kind].empty()) continue;
+        const auto bytes =
+            kernels::activation_row_bytes(kind, x.width) * rows[static_cast<std::size_t>(op.a)];
+        HEARTH_TRY(x.quantized[kind],
+                   arena_.take_bytes(static_cast<std::uint64_t>(bytes), "quantized activations"));
+    }
     return {};
 }
 
@@ -124,6 +141,7 @@ void Executor::run(std::span<const StepPart> parts, const Sink& sink) {
 }
 
 void Executor::run_op(const Op& op, std::span<const StepPart> parts, std::int64_t n_rows) {
+    for (bool& fresh : buffers_[static_cast<std::size_t>(op.out)].is_fresh) fresh = false;
     switch (op.kind) {
         case OpKind::embed:
             return embed(op, parts);

@@ -8,7 +8,7 @@
 
 #include "base/thread_pool.h"
 #include "engine/kv_blocks.h"
-#include "kernels/table.h"
+#include "kernels/linear.h"
 #include "models/model.h"
 
 namespace hearth::engine {
@@ -22,10 +22,11 @@ struct StepPart {
 
 class Executor {
   public:
-    // `tokens_max`: of one step, over all sequences. Errors: no_memory.
+    // `tokens_max`: of one step, over all sequences. `exact`: every product with float32 activations. Errors:
+    // no_memory.
     static Result<std::unique_ptr<Executor>> make(std::shared_ptr<const models::Model> model,
                                                   KvBlocks& blocks, ThreadPool& pool, std::int64_t tokens_max,
-                                                  std::int64_t context_max);
+                                                  std::int64_t context_max, bool exact);
 
     // Runs one step and advances the states. Calls sink(part, token, logits) in order for each token that
     // wants logits.
@@ -38,6 +39,9 @@ class Executor {
     struct Buffer {
         std::span<float> data;
         std::int64_t width = 0, stride = 0;
+        // The same rows as the weights that read them want them, where any do; made when first read.
+        std::span<std::byte> quantized[kernels::kActivationKinds];
+        bool is_fresh[kernels::kActivationKinds] = {};
         [[nodiscard]] float* row(std::int64_t i) const { return data.data() + i * stride; }
     };
     // Where one token of the step belongs.
@@ -48,22 +52,24 @@ class Executor {
     // What the experts of a step need: tokens sorted by expert, and what comes between the matrices.
     struct ExpertsScratch {
         std::span<float> inputs, gate, up, outputs;  // [tokens_max * top_k, stride]
-        std::int64_t d_model = 0, d_ff = 0;          // strides
-        std::vector<std::int64_t> begins;            // of each expert's part, and the end
-        std::vector<std::int64_t> slots, places;     // slot (token * top_k + rank) by place, and back
+        // What a product reads of inputs or gate, where its weights want quantized activations.
+        std::span<std::byte> quantized[kernels::kActivationKinds];
+        std::int64_t d_model = 0, d_ff = 0;       // strides
+        std::vector<std::int64_t> begins;         // of each expert's part, and the end
+        std::vector<std::int64_t> slots, places;  // slot (token * top_k + rank) by place, and back
     };
     struct ExpertPart {  // one of an expert's matrices: 0 gate, 1 up, 2 down
         int which;
-        const float* x;
-        std::int64_t x_stride;
         float* y;
         std::int64_t y_stride;
     };
-    Executor(std::shared_ptr<const models::Model> model, KvBlocks& blocks, ThreadPool& pool);
+    Executor(std::shared_ptr<const models::Model> model, KvBlocks& blocks, ThreadPool& pool, bool exact);
     Status allocate(std::int64_t tokens_max, std::int64_t context_max);
+    Status allocate_quantized(std::span<const std::int64_t> rows);
     Status allocate_experts(std::int64_t tokens_max);
     void sort_by_expert(const Buffer& chosen, int n_experts, std::int64_t top_k, std::int64_t n_rows);
-    void multiply_experts(const models::ExpertsSpec& spec, std::initializer_list<ExpertPart> parts);
+    void multiply_experts(const models::ExpertsSpec& spec, const float* x, std::int64_t x_stride,
+                          std::initializer_list<ExpertPart> parts);
     void place_tokens(std::span<const StepPart> parts);
     void find_angles();
     void run_op(const models::Op& op, std::span<const StepPart> parts, std::int64_t n_rows);
@@ -81,6 +87,9 @@ class Executor {
     void scale_queries(const models::Op& op, std::int64_t n_rows);
     void route(const models::Op& op, std::int64_t n_rows);
     void experts(const models::Op& op, std::int64_t n_rows);
+    // Rows [0, n_rows) of a value as products with `weight` read them.
+    kernels::Activations activations(models::ValueId id, const kernels::PackedMatrix& weight,
+                                     std::int64_t n_rows);
     [[nodiscard]] const Buffer& buffer(models::ValueId id) const {
         return buffers_[static_cast<std::size_t>(id)];
     }
@@ -109,6 +118,7 @@ class Executor {
     KvBlocks* blocks_;
     ThreadPool* pool_;
     const kernels::CpuKernels* kernels_;
+    bool exact_;
     Arena arena_;
     std::vector<Buffer> buffers_;  // by ValueId
     std::span<float> scratch_;     // linear and attention, a share a worker

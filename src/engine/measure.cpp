@@ -26,6 +26,16 @@ double median_seconds(Body&& body) {
     return seconds[kRuns / 2];
 }
 
+// Steps of 16 lanes a second, over all workers.
+double chains_per_second(ThreadPool& pool, float (*chains)(std::int64_t)) {
+    constexpr std::int64_t kSteps = 12 * 400'000;
+    std::vector<float> values(static_cast<std::size_t>(pool.size()) * 16);  // a cache line a worker
+    const double seconds = median_seconds([&] {
+        pool.run([&](int worker) { values[static_cast<std::size_t>(worker) * 16] = chains(kSteps); });
+    });
+    return static_cast<double>(kSteps) * pool.size() / seconds;
+}
+
 }  // namespace
 
 Result<Ceilings> measure_ceilings(ThreadPool& pool, std::uint64_t buffer_bytes) {
@@ -51,13 +61,13 @@ Result<Ceilings> measure_ceilings(ThreadPool& pool, std::uint64_t buffer_bytes) 
         });
     });
     out.read_bytes_per_second = static_cast<double>(n) / read_seconds;
-    constexpr std::int64_t kFmas = 12 * 400'000;
-    std::vector<float> values(static_cast<std::size_t>(pool.size()) * 16);
-    const double fma_seconds = median_seconds([&] {
-        pool.run(
-            [&](int worker) { values[static_cast<std::size_t>(worker) * 16] = kernels.fma_chains(kFmas); });
-    });
-    out.flops_per_second = 2.0 * kernels::kLanes * kFmas * pool.size() / fma_seconds;
+    out.flops_per_second = 2.0 * kernels::kLanes * chains_per_second(pool, kernels.fma_chains);
+    if (kernels.dots->int8_dot_chains != nullptr)
+        out.int8_ops_per_second =
+            2.0 * 4 * kernels::kLanes * chains_per_second(pool, kernels.dots->int8_dot_chains);
+    if (kernels.dots->bf16_dot_chains != nullptr)
+        out.bf16_flops_per_second =
+            2.0 * 2 * kernels::kLanes * chains_per_second(pool, kernels.dots->bf16_dot_chains);
     return out;
 }
 

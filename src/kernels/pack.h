@@ -36,11 +36,4 @@ Result<PackedMatrix> pack(const TensorView& tensor, float scale, std::span<const
 Result<PackedMatrix> pack_nvfp4(const TensorView& codes, const TensorView& scales, float tensor_scale,
                                 std::span<const std::int32_t> row_order, Arena& arena, ThreadPool& pool);
 
-// y[n_tokens, y_stride] = x[n_tokens, x_stride] W^T, panels shared out among the workers. y_stride and
-// x_stride are padded: rows up to 16, cols up to cols_padded. `scratch`: linear_scratch_floats() a worker.
-void linear(const CpuKernels& kernels, const PackedMatrix& weight, const float* x, std::int64_t x_stride,
-            float* y, std::int64_t y_stride, std::int64_t n_tokens, float* scratch,
-            std::int64_t scratch_floats_per_worker, ThreadPool& pool);
-inline std::int64_t linear_scratch_floats(std::int64_t cols_padded) { return 2 * kLanes * cols_padded; }
-
 }  // namespace hearth::kernels

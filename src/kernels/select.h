@@ -1,5 +1,5 @@
-// kernels/select.h - which table this machine runs: chosen once by cpuid, HEARTH_CPU=baseline|avx2|avx512
-// forces one.
+// kernels/select.h - which table this machine runs: chosen once by cpuid. HEARTH_CPU forces one of baseline,
+// avx2, avxvnni, avx512, avx512vnni, avx512bf16.
 #pragma once
 
 #include <vector>

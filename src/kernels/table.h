@@ -12,8 +12,8 @@ namespace hearth::kernels {
 // threads.
 inline constexpr int kLanes = 16;
 
-// Weights are kept in panels of 16 output rows, interleaved so that one load brings one input column of
-// all 16. pack.h makes them from the formats of files; a panel's blocks are described there.
+// Weights are kept in panels of 16 output rows, interleaved so that one load brings the same columns of
+// all 16. pack.h makes them from the formats of files; panel_layout.h describes a panel's blocks.
 enum PanelKind : int {
     kPanelF32,
     kPanelBf16,
@@ -21,10 +21,13 @@ enum PanelKind : int {
     kPanelFp8,
     kPanelQ8_0,
     kPanelQ4_0,
-    kPanelQ4_K,
-    kPanelQ6_K,
+    kPanelIq4Nl,
     kPanelMxfp4,
     kPanelNvfp4,
+    kPanelQ4_K,
+    kPanelQ5_K,
+    kPanelQ6_K,
+    kPanelIq4Xs,
     kPanelKinds
 };
 
@@ -39,6 +42,41 @@ struct LinearArgs {
     int64_t cols;           // input width, padded to whole blocks
     float scale;            // applied to each finished sum (NVFP4's tensor scale, FP8's)
     float* scratch;         // 2 panels as float32: 2 * 16 * cols
+};
+
+// Activations for dot products: blocks of 32 columns, quantized once per row and read by every panel.
+inline constexpr int kActivationCols = 32;
+inline constexpr float kActivationLeast = 1e-30f;  // a block with no larger magnitude counts as zeros
+struct ActivationBlock {                           // one cache line
+    int8_t q[32];                                  // x = q * scale
+    float scale;                                   // the largest magnitude / 127
+    float minus_sum;                               // of q
+    // What sums of products start at, so that codes may count from 0: minus an offset times the sum of the
+    // activations that they meet, 16 or all 32.
+    int32_t minus_16[2], minus_32[2];
+    int32_t minus_16_all, minus_128_all;
+};
+struct Bf16Block {
+    uint16_t x[32];  // rounded to nearest even
+};
+
+// What a panel kind's dot products read: float32 rows, ActivationBlocks or Bf16Blocks.
+enum ActivationKind : int { kActivationF32, kActivationInt8, kActivationBf16, kActivationKinds };
+
+inline constexpr int64_t kDotFewTokens =
+    8;  // up to here codes are unpacked in registers, for every token anew
+inline constexpr int64_t kDotScratchBytes = 24 << 10;  // beside the activations in a first-level cache
+struct DotArgs {
+    float* y;  // as LinearArgs
+    int64_t y_stride;
+    const void* x;     // blocks of the kind's activations: [n_tokens, x_stride]
+    int64_t x_stride;  // in blocks
+    int64_t n_tokens;
+    const uint8_t* panels;
+    int64_t panel_bytes;
+    int64_t cols;  // input width, padded to whole blocks of the panel
+    float scale;
+    uint8_t* scratch;  // kDotScratchBytes, and not less than 64 * cols (FP8 as BF16, two panels)
 };
 
 // Keys and values of one layer live in blocks of 16 positions.
@@ -67,6 +105,8 @@ struct CpuKernels {
     // Output panels [begin, end) of y = x W^T. Sum over columns: four partial sums by column mod 4, each in
     // order, joined as (s0 + s1) + (s2 + s3), times scale.
     void (*linear[kPanelKinds])(const LinearArgs* args, int64_t panel_begin, int64_t panel_end);
+    // The fast forms, from the DotKernels that select.cpp joins to this table.
+    const struct DotKernels* dots;
     void (*attend)(const AttendArgs* args);
     void (*rms_norm)(float* y, const float* x, const float* gain, int64_t n, float eps);
     // Rotates the first 2 * n_pairs dimensions: pairs (i, i + n_pairs), or (2i, 2i + 1) when interleaved.
@@ -80,11 +120,31 @@ struct CpuKernels {
     float (*fma_chains)(int64_t n);
 };
 
-// One per instruction set; null where this build or machine lacks it (see select.h).
+// Products of weights with quantized activations: dot.inl and dot_bf16.inl state the orders of summation.
+// Integer kinds give the same bits on every instruction set; BF16's are those of its own.
+struct DotKernels {
+    const char* isa;
+    // Null where this instruction set has no dot products for a kind: `linear` serves it then.
+    void (*dot[kPanelKinds])(const DotArgs* args, int64_t panel_begin, int64_t panel_end);
+    // One row of n columns (a multiple of 32) to blocks; null where no kernel here reads the kind.
+    void (*quantize[kActivationKinds])(const float* x, int64_t n, void* blocks);
+    // Ceilings: n dot products of 64 bytes (64 x int8, 32 x BF16) on 16 lanes in independent chains; a value
+    // that depends on all. Null where the instruction set has none.
+    float (*int8_dot_chains)(int64_t n);
+    float (*bf16_dot_chains)(int64_t n);
+};
+
+// One per instruction set; absent where this build lacks it (see select.h).
 extern "C" {
 extern const CpuKernels hearth_kernels_baseline;
 extern const CpuKernels hearth_kernels_avx2;
 extern const CpuKernels hearth_kernels_avx512;
+extern const DotKernels hearth_dots_baseline;
+extern const DotKernels hearth_dots_avx2;
+extern const DotKernels hearth_dots_avxvnni;
+extern const DotKernels hearth_dots_avx512;
+extern const DotKernels hearth_dots_avx512vnni;
+extern const DotKernels hearth_dots_avx512bf16;
 }
 
 }  // namespace hearth::kernels

@@ -7,37 +7,16 @@
 #include <limits>
 #include <vector>
 
-#include "base/rng.h"
-#include "kernels/pack.h"
+#include "kernels/linear.h"
+#include "kernels/random_matrix.h"
 #include "kernels/select.h"
 #include "material.h"
-#include "quant/formats.h"
 
 namespace hearth::kernels {
 namespace {
 
 constexpr DType kTypes[] = {DType::f32,  DType::bf16, DType::f16,  DType::f8_e4m3, DType::q8_0,
                             DType::q4_0, DType::q4_k, DType::q6_k, DType::mxfp4,   DType::nvfp4};
-
-struct Matrix {
-    std::vector<std::byte> bytes;
-    TensorView view;
-    std::vector<float> decoded;  // by the format's reference
-};
-
-Matrix random_matrix(DType dtype, std::int64_t rows, std::int64_t cols, std::uint64_t seed) {
-    Philox random(seed);
-    std::vector<float> values(static_cast<std::size_t>(rows * cols));
-    for (float& x : values) x = static_cast<float>(random.normal());
-    Matrix m;
-    const auto* format = quant::block_format(dtype);
-    m.bytes.resize(static_cast<std::size_t>(*bytes_of(dtype, rows * cols)));
-    format->encode_row(values.data(), m.bytes.data(), rows * cols);
-    m.view = {dtype, Shape{rows, cols}, m.bytes};
-    m.decoded.resize(values.size());
-    format->decode_row(m.bytes.data(), m.decoded.data(), rows * cols);
-    return m;
-}
 
 // Runs one matrix over n tokens; x is [n, cols].
 std::vector<float> multiply(const CpuKernels& kernels, const PackedMatrix& packed,
@@ -51,20 +30,13 @@ std::vector<float> multiply(const CpuKernels& kernels, const PackedMatrix& packe
                     static_cast<std::size_t>(packed.cols) * sizeof(float));
     const std::int64_t scratch_floats = linear_scratch_floats(packed.cols_padded);
     std::vector<float> scratch(static_cast<std::size_t>(scratch_floats * pool.size()));
-    linear(kernels, packed, padded.data(), x_stride, y.data(), y_stride, n, scratch.data(), scratch_floats,
-           pool);
+    linear(kernels, packed, {kActivationF32, padded.data(), x_stride}, y.data(), y_stride, n, scratch.data(),
+           scratch_floats, pool);
     std::vector<float> out;
     for (std::int64_t t = 0; t < n; ++t)
         for (std::int64_t r = 0; r < packed.rows; ++r)
             out.push_back(y[static_cast<std::size_t>(t * y_stride + r)]);
     return out;
-}
-
-std::vector<float> gaussian(std::int64_t n, std::uint64_t seed) {
-    Philox random(seed);
-    std::vector<float> x(static_cast<std::size_t>(n));
-    for (float& v : x) v = static_cast<float>(random.normal());
-    return x;
 }
 
 class LinearTest : public testing::TestWithParam<DType> {};

@@ -96,10 +96,10 @@ Status Executor::allocate_experts(std::int64_t tokens_max) {
     for (const ExpertsSpec& spec : model_->program.experts) {
         slots = std::max(slots, tokens_max * spec.router.top_k);
         n_experts = std::max(n_experts, spec.router.n_experts);
-        experts_.d_ff = std::max(experts_.d_ff, round_up(spec.d_ff, kernels::kLanes));
+        experts_.d_ff = std::max(experts_.d_ff, round_up(spec.d_ff, kernels::kActivationCols));
     }
     if (slots == 0) return {};
-    experts_.d_model = round_up(model_->config().d_model, kernels::kLanes);
+    experts_.d_model = round_up(model_->config().d_model, kernels::kActivationCols);
     const auto take = [&](std::int64_t width) {
         return arena_.take<float>(static_cast<std::uint64_t>(slots * width), "activations of experts");
     };
@@ -107,6 +107,15 @@ Status Executor::allocate_experts(std::int64_t tokens_max) {
     HEARTH_TRY(experts_.outputs, take(experts_.d_model));
     HEARTH_TRY(experts_.gate, take(experts_.d_ff));
     HEARTH_TRY(experts_.up, take(experts_.d_ff));
+    for (const ExpertsSpec& spec : model_->program.experts)
+        for (int part = 0; part < 3 * spec.router.n_experts; ++part) {
+            const auto id = static_cast<std::size_t>(spec.first + part / 3 * spec.stride + part % 3);
+            const auto kind = kernels::activation_kind(*kernels_, model_->tensors[id].matrix, exact_);
+            const std::int64_t cols = std::max(experts_.d_model, experts_.d_ff);
+            if (kind == kernels::kActivationF32 || !experts_.quantized[kind].empty()) continue;
+            const auto bytes = static_cast<std::uint64_t>(slots * kernels::activation_row_bytes(kind, cols));
+            HEARTH_TRY(experts_.quantized[kind], arena_.take_bytes(bytes, "activations of experts"));
+        }
     experts_.begins.resize(static_cast<std::size_t>(n_experts) + 1);
     experts_.slots.resize(static_cast<std::size_t>(slots));
     experts_.places.resize(static_cast<std::size_t>(slots));
@@ -131,15 +140,19 @@ void Executor::sort_by_expert(const Buffer& chosen, int n_experts, std::int64_t 
     begins[0] = 0;
 }
 
-// y = x W^T for every expert that has tokens and each of the matrices `parts`, in one fork. `x` and `y` are
-// sorted by expert.
-void Executor::multiply_experts(const ExpertsSpec& spec, std::initializer_list<ExpertPart> parts) {
+// y = x W^T for every expert that has tokens and each of the matrices `parts`, which read the same x. Rows
+// are sorted by expert.
+void Executor::multiply_experts(const ExpertsSpec& spec, const float* x, std::int64_t x_stride,
+                                std::initializer_list<ExpertPart> parts) {
     struct Task {
         const kernels::PackedMatrix* matrix;
         const ExpertPart* part;
+        kernels::ActivationKind kind;
         std::int64_t first, n, panel;
     };
     std::vector<Task> tasks;
+    bool is_wanted[kernels::kActivationKinds] = {};
+    std::int64_t cols = 0;
     for (int e = 0; e < spec.router.n_experts; ++e) {
         const std::int64_t first = experts_.begins[static_cast<std::size_t>(e)];
         const std::int64_t n = experts_.begins[static_cast<std::size_t>(e) + 1] - first;
@@ -147,28 +160,34 @@ void Executor::multiply_experts(const ExpertsSpec& spec, std::initializer_list<E
         for (const ExpertPart& part : parts) {
             const auto id = static_cast<std::size_t>(spec.first + e * spec.stride + part.which);
             const kernels::PackedMatrix& matrix = model_->tensors[id].matrix;
+            const kernels::ActivationKind kind = kernels::activation_kind(*kernels_, matrix, exact_);
+            is_wanted[kind] = true;
+            cols = matrix.cols;
             for (std::int64_t panel = 0; panel < matrix.n_panels; panel += kPanelsATask)
-                tasks.push_back({&matrix, &part, first, n, panel});
+                tasks.push_back({&matrix, &part, kind, first, n, panel});
         }
     }
-    std::atomic<std::size_t> next{0};
-    pool_->run([&](int worker) {
-        for (std::size_t i = next++; i < tasks.size(); i = next++) {
-            const Task& task = tasks[i];
-            const kernels::PackedMatrix& m = *task.matrix;
-            const ExpertPart& part = *task.part;
-            const kernels::LinearArgs args{part.y + task.first * part.y_stride,
-                                           part.y_stride,
-                                           part.x + task.first * part.x_stride,
-                                           part.x_stride,
-                                           task.n,
-                                           m.panels,
-                                           m.panel_bytes,
-                                           m.cols_padded,
-                                           m.scale,
-                                           scratch_.data() + worker * scratch_per_worker_};
-            kernels_->linear[m.kind](&args, task.panel, std::min(m.n_panels, task.panel + kPanelsATask));
-        }
+    const std::int64_t n_slots = experts_.begins[static_cast<std::size_t>(spec.router.n_experts)];
+    for (const auto kind : {kernels::kActivationInt8, kernels::kActivationBf16})
+        if (is_wanted[kind])
+            pool_->split(n_slots, 1, [&](std::int64_t begin, std::int64_t end) {
+                kernels::quantize_rows(*kernels_, kind, x, x_stride, cols, begin, end,
+                                       experts_.quantized[kind].data());
+            });
+    const std::int64_t blocks_a_row = (cols + kernels::kActivationCols - 1) / kernels::kActivationCols;
+    pool_->claim(static_cast<std::int64_t>(tasks.size()), 1, [&](int worker, std::int64_t i, std::int64_t) {
+        const Task& task = tasks[static_cast<std::size_t>(i)];
+        const ExpertPart& part = *task.part;
+        kernels::Activations rows{task.kind, x + task.first * x_stride, x_stride};
+        if (task.kind != kernels::kActivationF32)
+            rows = {task.kind,
+                    experts_.quantized[task.kind].data() +
+                        task.first * kernels::activation_row_bytes(task.kind, cols),
+                    blocks_a_row};
+        kernels::linear_alone(*kernels_, *task.matrix, rows, part.y + task.first * part.y_stride,
+                              part.y_stride, task.n, scratch_.data() + worker * scratch_per_worker_,
+                              scratch_per_worker_, task.panel,
+                              std::min(task.matrix->n_panels, task.panel + kPanelsATask));
     });
 }
 
@@ -190,7 +209,7 @@ void Executor::experts(const models::Op& op, std::int64_t n_rows) {
         std::memcpy(inputs + place * d_model, x.row(slot_at(place) / top_k),
                     static_cast<std::size_t>(x.width) * sizeof(float));
     });
-    multiply_experts(spec, {{0, inputs, d_model, gate, d_ff}, {1, inputs, d_model, up, d_ff}});
+    multiply_experts(spec, inputs, d_model, {{0, gate, d_ff}, {1, up, d_ff}});
     each_row(n_slots, [&](std::int64_t place) {
         float *g = gate + place * d_ff, *u = up + place * d_ff;
         if (spec.has_bias) {
@@ -199,7 +218,7 @@ void Executor::experts(const models::Op& op, std::int64_t n_rows) {
         }
         kernels_->glu[glu_kind(spec.activation)](g, g, u, spec.d_ff, spec.limit);
     });
-    multiply_experts(spec, {{2, gate, d_ff, outputs, d_model}});
+    multiply_experts(spec, gate, d_ff, {{2, outputs, d_model}});
     each_row(n_rows, [&](std::int64_t row) {
         float* y = out.row(row);
         std::fill_n(y, out.width, 0.0f);

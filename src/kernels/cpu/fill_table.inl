@@ -7,8 +7,10 @@ const CpuKernels HEARTH_TABLE = {
     HEARTH_ISA,
     // In the order of PanelKind.
     {linear<PanelReadF32>, linear<PanelReadBf16>, linear<PanelReadF16>, linear<PanelReadFp8>,
-     linear<PanelReadQ8_0>, linear<PanelReadQ4_0>, linear<PanelReadQ4_K>, linear<PanelReadQ6_K>,
-     linear<PanelReadMxfp4>, linear<PanelReadNvfp4>},
+     linear<PanelReadQ8_0>, linear<PanelReadQ4_0>, linear<PanelReadIq4Nl>, linear<PanelReadMxfp4>,
+     linear<PanelReadNvfp4>, linear<PanelReadQ4_K>, linear<PanelReadQ5_K>, linear<PanelReadQ6_K>,
+     linear<PanelReadIq4Xs>},
+    nullptr,
     attend,
     rms_norm,
     rope,

@@ -2,14 +2,20 @@
 #include <immintrin.h>
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
+#include "kernels/panel_layout.h"
 #include "kernels/table.h"
 
 namespace hearth::kernels {
 namespace {
-#include "kernels/cpu/nibble_tables.h"
+#include "kernels/cpu/code_tables.h"
+
+#include "kernels/cpu/activation.inl"
 
 #include "kernels/cpu/row_avx2.h"
+
+#include "kernels/cpu/quads_avx2.h"
 
 #include "kernels/cpu/panels.inl"
 

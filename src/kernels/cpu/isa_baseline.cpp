@@ -3,13 +3,18 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/panel_layout.h"
 #include "kernels/table.h"
 
 namespace hearth::kernels {
 namespace {
-#include "kernels/cpu/nibble_tables.h"
+#include "kernels/cpu/code_tables.h"
+
+#include "kernels/cpu/activation.inl"
 
 #include "kernels/cpu/row_baseline.h"
+
+#include "kernels/cpu/quads_baseline.h"
 
 #include "kernels/cpu/panels.inl"
 

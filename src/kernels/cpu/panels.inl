@@ -1,14 +1,22 @@
-// kernels/cpu/panels.inl - how each panel kind's blocks are laid out and read, one column of 16 rows at a
-// time. Every weight() gives the exact float32 value that the format's reference decode gives (products of a
-// scale and a code are exact or rounded once, in the same order), so that decoding ahead and decoding in
-// place agree. pack.cpp writes these layouts. kBlock columns take kBytes bytes.
+// kernels/cpu/panels.inl - how each panel kind's blocks (panel_layout.h) are read, in two ways that agree:
+//   weight()  one column of 16 rows as the exact float32 value that the format's reference decode gives
+//             (products of a scale and a code are exact or rounded once, in the same order)
+//   quads()   four columns of 16 rows as integer codes that count from -kOffset, for dot products with
+//             quantized activations; open() gives the scale of a group of kSub columns
+// interleave.cpp writes these layouts. kBlock columns take kBytes bytes.
 
 #define ROW_MEMBER static inline __attribute__((always_inline))
 
 struct NoScales {};
+struct OneScale {
+    Row scale;
+};
+struct ScaleAndMin {
+    Row scale, min;
+};
 
 struct PanelReadF32 {
-    enum { kBlock = 4, kBytes = 4 * 64, kSub = 4 };
+    static constexpr int kBlock = kPlainCols, kBytes = kF32Bytes, kSub = kPlainCols;
     typedef NoScales Scales;
     ROW_MEMBER Scales open(const uint8_t*, int) { return {}; }
     ROW_MEMBER Row weight(const uint8_t* block, const Scales*, int k) {
@@ -17,105 +25,163 @@ struct PanelReadF32 {
 };
 
 struct PanelReadBf16 {
-    enum { kBlock = 4, kBytes = 4 * 32, kSub = 4 };
+    static constexpr int kBlock = kPlainCols, kBytes = kBf16Bytes, kSub = kPlainCols;
     typedef NoScales Scales;
     ROW_MEMBER Scales open(const uint8_t*, int) { return {}; }
     ROW_MEMBER Row weight(const uint8_t* block, const Scales*, int k) {
-        return row_from_bf16(block + 32 * k);
+        return row_from_bf16_pairs(quads_load(block + k / 2 * kLineBytes), k % 2);
     }
 };
 
 struct PanelReadF16 {
-    enum { kBlock = 4, kBytes = 4 * 32, kSub = 4 };
+    static constexpr int kBlock = kPlainCols, kBytes = kF16Bytes, kSub = kPlainCols;
     typedef NoScales Scales;
     ROW_MEMBER Scales open(const uint8_t*, int) { return {}; }
     ROW_MEMBER Row weight(const uint8_t* block, const Scales*, int k) { return row_from_f16(block + 32 * k); }
 };
 
 struct PanelReadFp8 {
-    enum { kBlock = 4, kBytes = 4 * 16, kSub = 4 };
+    static constexpr int kBlock = kPlainCols, kBytes = kFp8Bytes, kSub = kPlainCols;
     typedef NoScales Scales;
     ROW_MEMBER Scales open(const uint8_t*, int) { return {}; }
     ROW_MEMBER Row weight(const uint8_t* block, const Scales*, int k) {
-        return row_from_e4m3(codes_load(block + 16 * k));
+        const int byte = k == 1 ? 2 : k == 2 ? 1 : k;  // the inner two are swapped
+        return row_from_e4m3(ints_byte(quads_load(block), byte));
     }
 };
 
-struct OneScale {
-    Row scale;
-};
-
-// f16 scale[16], then int8 code[32][16].
-struct PanelReadQ8_0 {
-    enum { kBlock = 32, kBytes = 32 + 32 * 16, kSub = 32 };
-    typedef OneScale Scales;
-    ROW_MEMBER Scales open(const uint8_t* block, int) { return {row_from_f16(block)}; }
-    ROW_MEMBER Row weight(const uint8_t* block, const Scales* s, int k) {
-        return row_mul(row_from_i8(codes_load(block + 32 + 16 * k)), s->scale);
-    }
-};
-
-// Nibbles come in column pairs: the low one is the even column.
-ROW_FN Row nibble_column(const NibbleTable* table, const uint8_t* pairs, int k) {
-    return row_from_nibbles(table, pairs + 16 * (k / 2), k);
+// weight() of the kinds whose codes are integers.
+template <class Panel>
+ROW_FN Row row_of_codes(const uint8_t* block, int k) {
+    const Row code = row_from_ints(ints_byte(Panel::quads(block, k / 4), k % 4));
+    return row_sub(code, row_set1((float)Panel::kOffset));
+}
+template <class Panel>
+ROW_FN Row scaled_codes(const uint8_t* block, Row scale, int k) {
+    return row_mul(row_of_codes<Panel>(block, k), scale);
 }
 
-// f16 scale[16], then nibble pairs [16][16].
-struct PanelReadQ4_0 {
-    enum { kBlock = 32, kBytes = 32 + 16 * 16, kSub = 32 };
+// Quad q of lines of nibbles.
+ROW_FN Quads nibble_quads(const uint8_t* lines, int q) {
+    const Quads line = quads_load(lines + q / 2 * kLineBytes);
+    return q % 2 == 0 ? quads_low(line) : quads_high(line);
+}
+
+struct PanelReadQ8_0 {
+    static constexpr int kBlock = 32, kBytes = kQ8_0Bytes, kSub = 32, kOffset = 128, kWide = 1, kHasMin = 0;
     typedef OneScale Scales;
     ROW_MEMBER Scales open(const uint8_t* block, int) { return {row_from_f16(block)}; }
+    ROW_MEMBER Quads quads(const uint8_t* block, int q) { return quads_load(block + 32 + q * kLineBytes); }
     ROW_MEMBER Row weight(const uint8_t* block, const Scales* s, int k) {
-        return row_mul(nibble_column(&kSigned4, block + 32, k), s->scale);
+        return scaled_codes<PanelReadQ8_0>(block, s->scale, k);
     }
 };
 
-// E8M0 scale[16], then nibble pairs [16][16].
+struct PanelReadQ4_0 {
+    static constexpr int kBlock = 32, kBytes = kNibbles32Bytes, kSub = 32, kOffset = 16, kWide = 0,
+                         kHasMin = 0;
+    typedef OneScale Scales;
+    ROW_MEMBER Scales open(const uint8_t* block, int) { return {row_from_f16(block)}; }
+    ROW_MEMBER Quads quads(const uint8_t* block, int q) {
+        return quads_lookup(&kSignedFrom16, nibble_quads(block + kNibbles32Scale, q));
+    }
+    ROW_MEMBER Row weight(const uint8_t* block, const Scales* s, int k) {
+        return scaled_codes<PanelReadQ4_0>(block, s->scale, k);
+    }
+};
+
+struct PanelReadIq4Nl {
+    static constexpr int kBlock = 32, kBytes = kNibbles32Bytes, kSub = 32, kOffset = 128, kWide = 1,
+                         kHasMin = 0;
+    typedef OneScale Scales;
+    ROW_MEMBER Scales open(const uint8_t* block, int) { return {row_from_f16(block)}; }
+    ROW_MEMBER Quads quads(const uint8_t* block, int q) {
+        return quads_lookup(&kIq4From128, nibble_quads(block + kNibbles32Scale, q));
+    }
+    ROW_MEMBER Row weight(const uint8_t* block, const Scales* s, int k) {
+        return scaled_codes<PanelReadIq4Nl>(block, s->scale, k);
+    }
+};
+
 struct PanelReadMxfp4 {
-    enum { kBlock = 32, kBytes = 16 + 16 * 16, kSub = 32 };
+    static constexpr int kBlock = 32, kBytes = kMxfp4Bytes, kSub = 32, kOffset = 16, kWide = 0, kHasMin = 0;
     typedef OneScale Scales;
-    ROW_MEMBER Scales open(const uint8_t* block, int) { return {row_from_e8m0_half(codes_load(block))}; }
+    ROW_MEMBER Scales open(const uint8_t* block, int) { return {row_from_e8m0_half(block)}; }
+    ROW_MEMBER Quads quads(const uint8_t* block, int q) {
+        return quads_lookup(&kE2M1From16, nibble_quads(block + kMxfp4Scale, q));
+    }
     ROW_MEMBER Row weight(const uint8_t* block, const Scales* s, int k) {
-        return row_mul(nibble_column(&kE2M1Doubled, block + 16, k), s->scale);
+        return scaled_codes<PanelReadMxfp4>(block, s->scale, k);
     }
 };
 
-// E4M3 scale[16], then nibble pairs [8][16].
 struct PanelReadNvfp4 {
-    enum { kBlock = 16, kBytes = 16 + 8 * 16, kSub = 16 };
+    static constexpr int kBlock = 32, kBytes = kNvfp4Bytes, kSub = 16, kOffset = 16, kWide = 0, kHasMin = 0;
     typedef OneScale Scales;
-    ROW_MEMBER Scales open(const uint8_t* block, int) {
-        return {row_mul(row_from_e4m3(codes_load(block)), row_set1(0.5f))};
+    ROW_MEMBER Scales open(const uint8_t* block, int sub) { return {row_from_e4m3_half(block + 16 * sub)}; }
+    ROW_MEMBER Quads quads(const uint8_t* block, int q) {
+        return quads_lookup(&kE2M1From16, nibble_quads(block + kNvfp4Scale, q));
     }
     ROW_MEMBER Row weight(const uint8_t* block, const Scales* s, int k) {
-        return row_mul(nibble_column(&kE2M1Doubled, block + 16, k), s->scale);
+        return scaled_codes<PanelReadNvfp4>(block, s->scale, k);
     }
 };
 
-// f16 d[16], f16 dmin[16], u8 scale[8][16], u8 min[8][16], then nibble pairs [128][16]. y = d*scale*q -
-// dmin*min.
+// y = d * scale * q - dmin * min.
+ROW_FN ScaleAndMin open_k(const uint8_t* block, int sub) {
+    return {row_mul(row_from_f16(block), row_from_ints(ints_from_u8(block + kKScales + 16 * sub))),
+            row_mul(row_from_f16(block + 32), row_from_ints(ints_from_u8(block + kKMins + 16 * sub)))};
+}
+
 struct PanelReadQ4_K {
-    enum { kBlock = 256, kBytes = 64 + 256 + 128 * 16, kSub = 32 };
-    struct Scales {
-        Row scale, min;
-    };
-    ROW_MEMBER Scales open(const uint8_t* block, int sub) {
-        return {row_mul(row_from_f16(block), row_from_u8(codes_load(block + 64 + 16 * sub))),
-                row_mul(row_from_f16(block + 32), row_from_u8(codes_load(block + 192 + 16 * sub)))};
-    }
+    static constexpr int kBlock = 256, kBytes = kQ4_KBytes, kSub = 32, kOffset = 0, kWide = 0, kHasMin = 1;
+    typedef ScaleAndMin Scales;
+    ROW_MEMBER Scales open(const uint8_t* block, int sub) { return open_k(block, sub); }
+    ROW_MEMBER Quads quads(const uint8_t* block, int q) { return nibble_quads(block + kQ4_KCodes, q); }
     ROW_MEMBER Row weight(const uint8_t* block, const Scales* s, int k) {
-        return row_sub(row_mul(s->scale, nibble_column(&kUnsigned4, block + 320, k)), s->min);
+        return row_sub(scaled_codes<PanelReadQ4_K>(block, s->scale, k), s->min);
     }
 };
 
-// f16 d[16], i8 scale[16][16], then int8 code[256][16] (q - 32). y = d*scale*q.
-struct PanelReadQ6_K {
-    enum { kBlock = 256, kBytes = 32 + 256 + 256 * 16, kSub = 16 };
-    typedef OneScale Scales;
-    ROW_MEMBER Scales open(const uint8_t* block, int sub) {
-        return {row_mul(row_from_f16(block), row_from_i8(codes_load(block + 32 + 16 * sub)))};
+struct PanelReadQ5_K {
+    static constexpr int kBlock = 256, kBytes = kQ5_KBytes, kSub = 32, kOffset = 0, kWide = 0, kHasMin = 1;
+    typedef ScaleAndMin Scales;
+    ROW_MEMBER Scales open(const uint8_t* block, int sub) { return open_k(block, sub); }
+    ROW_MEMBER Quads quads(const uint8_t* block, int q) {
+        const Quads high = quads_load(block + kQ5_KHigh + q / 8 * kLineBytes);
+        return quads_or(nibble_quads(block + kQ4_KCodes, q), quads_bits(high, q % 8, 1, 4));
     }
     ROW_MEMBER Row weight(const uint8_t* block, const Scales* s, int k) {
-        return row_mul(s->scale, row_from_i8(codes_load(block + 288 + 16 * k)));
+        return row_sub(scaled_codes<PanelReadQ5_K>(block, s->scale, k), s->min);
+    }
+};
+
+// y = d * scale * q.
+struct PanelReadQ6_K {
+    static constexpr int kBlock = 256, kBytes = kQ6_KBytes, kSub = 16, kOffset = 32, kWide = 0, kHasMin = 0;
+    typedef OneScale Scales;
+    ROW_MEMBER Scales open(const uint8_t* block, int sub) {
+        return {row_mul(row_from_f16(block), row_from_ints(ints_from_i8(block + kQ6_KScales + 16 * sub)))};
+    }
+    ROW_MEMBER Quads quads(const uint8_t* block, int q) {
+        const Quads high = quads_load(block + kQ6_KHigh + q / 4 * kLineBytes);
+        return quads_or(nibble_quads(block + kQ6_KCodes, q), quads_bits(high, 2 * (q % 4), 3, 4));
+    }
+    ROW_MEMBER Row weight(const uint8_t* block, const Scales* s, int k) {
+        return scaled_codes<PanelReadQ6_K>(block, s->scale, k);
+    }
+};
+
+struct PanelReadIq4Xs {
+    static constexpr int kBlock = 256, kBytes = kIq4XsBytes, kSub = 32, kOffset = 128, kWide = 1, kHasMin = 0;
+    typedef OneScale Scales;
+    ROW_MEMBER Scales open(const uint8_t* block, int sub) {
+        return {row_mul(row_from_f16(block), row_from_ints(ints_from_i8(block + kIq4XsScales + 16 * sub)))};
+    }
+    ROW_MEMBER Quads quads(const uint8_t* block, int q) {
+        return quads_lookup(&kIq4From128, nibble_quads(block + kIq4XsCodes, q));
+    }
+    ROW_MEMBER Row weight(const uint8_t* block, const Scales* s, int k) {
+        return scaled_codes<PanelReadIq4Xs>(block, s->scale, k);
     }
 };

@@ -8,9 +8,8 @@
 struct Row {
     __m256 lo, hi;
 };
-typedef __m128i Codes;
 // 1 panel x 1 token x 4 partial sums of two registers each: 8 of 16 registers, and 8 chains hide the latency.
-enum { kTilePanels = 1, kTileTokens = 1, kGemvPanels = 1 };
+static constexpr int kTilePanels = 1, kTileTokens = 1, kGemvPanels = 1;
 
 ROW_FN Row row_load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
 ROW_FN void row_store(float* p, Row a) {
@@ -62,48 +61,7 @@ ROW_FN float row_largest(Row a) {
     const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
-ROW_FN __m256 half_from_bf16(const uint8_t* p) {
-    const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i*)p));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
-}
-ROW_FN Row row_from_bf16(const uint8_t* p) { return {half_from_bf16(p), half_from_bf16(p + 16)}; }
 ROW_FN Row row_from_f16(const uint8_t* p) {
     return {_mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)p)),
             _mm256_cvtph_ps(_mm_loadu_si128((const __m128i*)(p + 16)))};
-}
-ROW_FN Codes codes_load(const uint8_t* p) { return _mm_loadu_si128((const __m128i*)p); }
-ROW_FN Codes codes_upper_half(Codes c) { return _mm_unpackhi_epi64(c, c); }
-ROW_FN Row row_from_i8(Codes c) {
-    return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(c)),
-            _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes_upper_half(c)))};
-}
-// table[nibble] of sixteen bytes, the low nibbles for even k.
-ROW_FN Row row_from_nibbles(const NibbleTable* table, const uint8_t* pairs, int k) {
-    const __m128i both = codes_load(pairs), mask = _mm_set1_epi8(15);
-    const __m128i nibble = _mm_and_si128(k % 2 == 0 ? both : _mm_srli_epi16(both, 4), mask);
-    return row_from_i8(_mm_shuffle_epi8(_mm_loadu_si128((const __m128i*)table->code), nibble));
-}
-ROW_FN Row row_from_u8(Codes c) {
-    return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(c)),
-            _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(codes_upper_half(c)))};
-}
-ROW_FN __m256 half_from_e4m3(__m256i wide) {
-    const __m256i magnitude = _mm256_slli_epi32(_mm256_and_si256(wide, _mm256_set1_epi32(0x7f)), 20);
-    const __m256i sign = _mm256_slli_epi32(_mm256_and_si256(wide, _mm256_set1_epi32(0x80)), 24);
-    const __m256 value = _mm256_mul_ps(_mm256_castsi256_ps(magnitude), _mm256_set1_ps(0x1p120f));
-    return _mm256_or_ps(value, _mm256_castsi256_ps(sign));
-}
-ROW_FN Row row_from_e4m3(Codes c) {
-    return {half_from_e4m3(_mm256_cvtepu8_epi32(c)),
-            half_from_e4m3(_mm256_cvtepu8_epi32(codes_upper_half(c)))};
-}
-ROW_FN __m256 half_from_e8m0(__m256i e) {
-    const __m256i normal = _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23);
-    const __m256i small = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e);
-    const __m256i is_normal = _mm256_cmpgt_epi32(e, _mm256_set1_epi32(1));
-    return _mm256_castsi256_ps(_mm256_blendv_epi8(small, normal, is_normal));
-}
-ROW_FN Row row_from_e8m0_half(Codes c) {
-    return {half_from_e8m0(_mm256_cvtepu8_epi32(c)),
-            half_from_e8m0(_mm256_cvtepu8_epi32(codes_upper_half(c)))};
 }

@@ -6,9 +6,8 @@
 #define ROW_FN static inline __attribute__((always_inline))
 
 typedef __m512 Row;
-typedef __m128i Codes;
 // 2 panels x 3 tokens x 4 partial sums fill 24 of 32 registers.
-enum { kTilePanels = 2, kTileTokens = 3, kGemvPanels = 2 };
+static constexpr int kTilePanels = 2, kTileTokens = 3, kGemvPanels = 2;
 
 ROW_FN Row row_load(const float* p) { return _mm512_loadu_ps(p); }
 ROW_FN void row_store(float* p, Row a) { _mm512_storeu_ps(p, a); }
@@ -40,33 +39,4 @@ ROW_FN float row_sum(Row a) {
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
 ROW_FN float row_largest(Row a) { return _mm512_reduce_max_ps(a); }
-ROW_FN Row row_from_bf16(const uint8_t* p) {
-    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)p));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
-}
 ROW_FN Row row_from_f16(const uint8_t* p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i*)p)); }
-ROW_FN Codes codes_load(const uint8_t* p) { return _mm_loadu_si128((const __m128i*)p); }
-// table[nibble] of sixteen bytes, the low nibbles for even k. A permutation looks at the low four bits of an
-// index alone, so the low nibbles need no mask; the load and widening are shared by the two columns of a
-// pair.
-ROW_FN Row row_from_nibbles(const NibbleTable* table, const uint8_t* pairs, int k) {
-    const __m512i both = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)pairs));
-    const __m512i index = k % 2 == 0 ? both : _mm512_srli_epi32(both, 4);
-    return _mm512_permutexvar_ps(index, _mm512_loadu_ps(table->value));
-}
-ROW_FN Row row_from_i8(Codes c) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(c)); }
-ROW_FN Row row_from_u8(Codes c) { return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(c)); }
-ROW_FN Row row_from_e4m3(Codes c) {
-    const __m512i wide = _mm512_cvtepu8_epi32(c);
-    const __m512i magnitude = _mm512_slli_epi32(_mm512_and_si512(wide, _mm512_set1_epi32(0x7f)), 20);
-    const __m512i sign = _mm512_slli_epi32(_mm512_and_si512(wide, _mm512_set1_epi32(0x80)), 24);
-    const __m512 value = _mm512_mul_ps(_mm512_castsi512_ps(magnitude), _mm512_set1_ps(0x1p120f));
-    return _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(value), sign));
-}
-ROW_FN Row row_from_e8m0_half(Codes c) {
-    const __m512i e = _mm512_cvtepu8_epi32(c);
-    const __m512i normal = _mm512_slli_epi32(_mm512_sub_epi32(e, _mm512_set1_epi32(1)), 23);
-    const __m512i small = _mm512_sllv_epi32(_mm512_set1_epi32(0x00200000), e);
-    const __mmask16 is_normal = _mm512_cmpge_epi32_mask(e, _mm512_set1_epi32(2));
-    return _mm512_castsi512_ps(_mm512_mask_mov_epi32(small, is_normal, normal));
-}

@@ -9,10 +9,7 @@
 struct Row {
     float lane[16];
 };
-struct Codes {  // sixteen bytes, one a lane
-    uint8_t lane[16];
-};
-enum { kTilePanels = 1, kTileTokens = 1, kGemvPanels = 1 };
+static constexpr int kTilePanels = 1, kTileTokens = 1, kGemvPanels = 1;
 
 ROW_FN Row row_load(const float* p) {
     Row r;
@@ -83,16 +80,6 @@ ROW_FN float row_largest(Row a) {
     for (int i = 1; i < 16; ++i) m = a.lane[i] > m ? a.lane[i] : m;
     return m;
 }
-ROW_FN Row row_from_bf16(const uint8_t* p) {
-    Row r;
-    for (int i = 0; i < 16; ++i) {
-        uint16_t half;
-        memcpy(&half, p + 2 * i, 2);
-        const uint32_t bits = (uint32_t)half << 16;
-        memcpy(&r.lane[i], &bits, 4);
-    }
-    return r;
-}
 ROW_FN Row row_from_f16(const uint8_t* p) {
     Row r;
     for (int i = 0; i < 16; ++i) {
@@ -110,52 +97,6 @@ ROW_FN Row row_from_f16(const uint8_t* p) {
         uint32_t bits;
         memcpy(&bits, &value, 4);
         bits |= sign;
-        memcpy(&r.lane[i], &bits, 4);
-    }
-    return r;
-}
-ROW_FN Codes codes_load(const uint8_t* p) {
-    Codes c;
-    memcpy(c.lane, p, 16);
-    return c;
-}
-// table[nibble] of sixteen bytes, the low nibbles for even k.
-ROW_FN Row row_from_nibbles(const NibbleTable* table, const uint8_t* pairs, int k) {
-    Row r;
-    for (int i = 0; i < 16; ++i) r.lane[i] = table->value[k % 2 == 0 ? pairs[i] & 15 : pairs[i] >> 4];
-    return r;
-}
-ROW_FN Row row_from_i8(Codes c) {
-    Row r;
-    for (int i = 0; i < 16; ++i) r.lane[i] = (float)(int8_t)c.lane[i];
-    return r;
-}
-ROW_FN Row row_from_u8(Codes c) {
-    Row r;
-    for (int i = 0; i < 16; ++i) r.lane[i] = (float)c.lane[i];
-    return r;
-}
-// E4M3FN bytes; the sign is bit 7, NaN (0x7f, 0xff) reads as 480 and is refused when weights are packed.
-ROW_FN Row row_from_e4m3(Codes c) {
-    Row r;
-    for (int i = 0; i < 16; ++i) {
-        uint32_t bits = (uint32_t)(c.lane[i] & 0x7f) << 20;
-        float value;
-        memcpy(&value, &bits, 4);
-        value *= 0x1p120f;
-        memcpy(&bits, &value, 4);
-        bits |= (uint32_t)(c.lane[i] & 0x80) << 24;
-        memcpy(&r.lane[i], &bits, 4);
-    }
-    return r;
-}
-// E8M0 bytes as 2^(e - 127 - 1): half the scale, for tables that hold doubled values. 0 gives a subnormal,
-// exact.
-ROW_FN Row row_from_e8m0_half(Codes c) {
-    Row r;
-    for (int i = 0; i < 16; ++i) {
-        const uint32_t e = c.lane[i];
-        const uint32_t bits = e >= 2 ? (e - 1) << 23 : e == 1 ? 0x00400000u : 0x00200000u;
         memcpy(&r.lane[i], &bits, 4);
     }
     return r;

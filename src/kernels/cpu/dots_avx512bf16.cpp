@@ -1,0 +1,31 @@
+// kernels/cpu/dots_avx512bf16.cpp - the shell that compiles the dot products for avx512bf16. Exports one
+// symbol.
+#include <immintrin.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "kernels/panel_layout.h"
+#include "kernels/table.h"
+
+namespace hearth::kernels {
+namespace {
+#include "kernels/cpu/code_tables.h"
+
+#include "kernels/cpu/activation.inl"
+
+#include "kernels/cpu/row_avx512.h"
+
+#include "kernels/cpu/quads_avx512.h"
+
+#include "kernels/cpu/panels.inl"
+
+#include "kernels/cpu/dot.inl"
+
+#include "kernels/cpu/dot_bf16.inl"
+}  // namespace
+
+#define HEARTH_DOTS hearth_dots_avx512bf16
+#define HEARTH_ISA "avx512bf16"
+#include "kernels/cpu/fill_dots.inl"
+}  // namespace hearth::kernels

@@ -1,0 +1,95 @@
+// kernels/linear.cpp - chooses the exact or the fast kernel and cuts a product into pieces of panels.
+#include "kernels/linear.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace hearth::kernels {
+namespace {
+
+ActivationKind kind_of(PanelKind panel) {
+    switch (panel) {
+        case kPanelF32:
+        case kPanelF16:
+            return kActivationF32;
+        case kPanelBf16:
+        case kPanelFp8:
+            return kActivationBf16;
+        default:
+            return kActivationInt8;
+    }
+}
+
+}  // namespace
+
+ActivationKind activation_kind(const CpuKernels& kernels, const PackedMatrix& weight, bool exact) {
+    if (exact || kernels.dots == nullptr || kernels.dots->dot[weight.kind] == nullptr) return kActivationF32;
+    return kind_of(weight.kind);
+}
+
+std::int64_t activation_row_bytes(ActivationKind kind, std::int64_t cols) {
+    const std::int64_t blocks = (cols + kActivationCols - 1) / kActivationCols;
+    return kind == kActivationInt8   ? blocks * static_cast<std::int64_t>(sizeof(ActivationBlock))
+           : kind == kActivationBf16 ? blocks * static_cast<std::int64_t>(sizeof(Bf16Block))
+                                     : 0;
+}
+
+void quantize_rows(const CpuKernels& kernels, ActivationKind kind, const float* x, std::int64_t x_stride,
+                   std::int64_t cols, std::int64_t begin, std::int64_t end, void* blocks) {
+    const std::int64_t row_bytes = activation_row_bytes(kind, cols);
+    const std::int64_t padded = (cols + kActivationCols - 1) / kActivationCols * kActivationCols;
+    HEARTH_DCHECK(x_stride >= padded, "rows are padded");
+    for (std::int64_t row = begin; row < end; ++row)
+        kernels.dots->quantize[kind](x + row * x_stride, padded,
+                                     static_cast<char*>(blocks) + row * row_bytes);
+}
+
+void linear_alone(const CpuKernels& kernels, const PackedMatrix& weight, const Activations& x, float* y,
+                  std::int64_t y_stride, std::int64_t n_tokens, float* scratch, std::int64_t scratch_floats,
+                  std::int64_t panel_begin, std::int64_t panel_end) {
+    HEARTH_DCHECK(y_stride >= weight.n_panels * kLanes, "rows are padded");
+    HEARTH_CHECK(scratch_floats >= linear_scratch_floats(weight.cols_padded), "scratch fits");
+    if (x.kind == kActivationF32) {
+        HEARTH_DCHECK(x.stride >= weight.cols_padded, "rows are padded");
+        const LinearArgs args{y,
+                              y_stride,
+                              static_cast<const float*>(x.rows),
+                              x.stride,
+                              n_tokens,
+                              weight.panels,
+                              weight.panel_bytes,
+                              weight.cols_padded,
+                              weight.scale,
+                              scratch};
+        kernels.linear[weight.kind](&args, panel_begin, panel_end);
+        return;
+    }
+    const DotArgs args{y,
+                       y_stride,
+                       x.rows,
+                       x.stride,
+                       n_tokens,
+                       weight.panels,
+                       weight.panel_bytes,
+                       weight.cols_padded,
+                       weight.scale,
+                       reinterpret_cast<std::uint8_t*>(scratch)};
+    kernels.dots->dot[weight.kind](&args, panel_begin, panel_end);
+}
+
+void linear(const CpuKernels& kernels, const PackedMatrix& weight, const Activations& x, float* y,
+            std::int64_t y_stride, std::int64_t n_tokens, float* scratch,
+            std::int64_t scratch_floats_per_worker, ThreadPool& pool) {
+    // A few pieces a worker, so that a late one holds up little; even, because kernels take panels in pairs.
+    constexpr std::int64_t kPiecesPerWorker = 8, grain = 2;
+    const std::int64_t pieces = pool.size() == 1 ? 1 : pool.size() * kPiecesPerWorker;
+    const std::int64_t per_piece = (weight.n_panels + pieces - 1) / pieces;
+    const std::int64_t piece = (per_piece + grain - 1) / grain * grain;
+    pool.claim(weight.n_panels, piece, [&](int worker, std::int64_t begin, std::int64_t end) {
+        linear_alone(kernels, weight, x, y, y_stride, n_tokens, scratch + worker * scratch_floats_per_worker,
+                     scratch_floats_per_worker, begin, end);
+    });
+}
+
+}  // namespace hearth::kernels

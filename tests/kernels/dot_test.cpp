@@ -1,0 +1,189 @@
+// tests/kernels/dot_test.cpp - products with quantized activations: against double precision over what was
+// quantized, and the same bits for any batch, number of threads and (integers) instruction set.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "kernels/linear.h"
+#include "kernels/random_matrix.h"
+#include "kernels/select.h"
+#include "material.h"
+
+namespace hearth::kernels {
+namespace {
+
+constexpr DType kTypes[] = {DType::bf16, DType::f8_e4m3, DType::q8_0,  DType::q4_0,
+                            DType::q4_k, DType::q6_k,    DType::mxfp4, DType::nvfp4};
+
+struct Quantized {
+    std::vector<std::byte> bytes;
+    Activations rows;
+};
+
+Quantized quantize(const CpuKernels& kernels, ActivationKind kind, const std::vector<float>& x,
+                   std::int64_t cols) {
+    const std::int64_t n = static_cast<std::int64_t>(x.size()) / cols;
+    Quantized out;
+    out.bytes.resize(static_cast<std::size_t>(n * activation_row_bytes(kind, cols)));
+    quantize_rows(kernels, kind, x.data(), cols, cols, 0, n, out.bytes.data());
+    out.rows = {kind, out.bytes.data(), cols / kActivationCols};
+    return out;
+}
+
+// What the kernel reads as activation i of a row.
+double value(const Quantized& x, std::int64_t row, std::int64_t i) {
+    const std::int64_t block = row * x.rows.stride + i / 32;
+    if (x.rows.kind == kActivationInt8) {
+        const auto& b = static_cast<const ActivationBlock*>(x.rows.rows)[block];
+        return static_cast<double>(b.q[i % 32]) * static_cast<double>(b.scale);
+    }
+    const std::uint32_t bits =
+        static_cast<std::uint32_t>(static_cast<const Bf16Block*>(x.rows.rows)[block].x[i % 32]) << 16;
+    float wide;
+    std::memcpy(&wide, &bits, 4);
+    return static_cast<double>(wide);
+}
+
+// [n, rows] of one matrix over quantized rows, `batch` at a time.
+std::vector<float> multiply(const CpuKernels& kernels, const PackedMatrix& packed,
+                            const std::vector<float>& x, std::int64_t batch, ThreadPool& pool) {
+    const std::int64_t n = static_cast<std::int64_t>(x.size()) / packed.cols,
+                       y_stride = packed.n_panels * kLanes;
+    const std::int64_t scratch_floats = linear_scratch_floats(packed.cols_padded);
+    std::vector<float> scratch(static_cast<std::size_t>(scratch_floats * pool.size())), out;
+    for (std::int64_t t = 0; t < n; t += batch) {
+        const std::int64_t size = std::min(batch, n - t);
+        const std::vector<float> part(x.begin() + t * packed.cols, x.begin() + (t + size) * packed.cols);
+        const Quantized q = quantize(kernels, activation_kind(kernels, packed, false), part, packed.cols);
+        std::vector<float> y(static_cast<std::size_t>(size * y_stride));
+        linear(kernels, packed, q.rows, y.data(), y_stride, size, scratch.data(), scratch_floats, pool);
+        for (std::int64_t row = 0; row < size; ++row)
+            out.insert(out.end(), y.begin() + row * y_stride, y.begin() + row * y_stride + packed.rows);
+    }
+    return out;
+}
+
+class DotTest : public testing::TestWithParam<DType> {};
+
+TEST_P(DotTest, AgreesWithDoublePrecisionOverWhatWasQuantized) {
+    const std::int64_t rows = 37, cols = 512, n = 11;
+    const Matrix m = random_matrix(GetParam(), rows, cols, 1);
+    auto x = gaussian(n * cols, 2);
+    for (std::int64_t i = 0; i < 64; ++i)
+        x[static_cast<std::size_t>(i)] = i % 2 == 0 ? 7.0f : -7.0f;  // all 127s
+    ThreadPool pool({.threads = 2, .pin = false});
+    Arena arena;
+    const auto packed = pack(m.view, 1.0f, {}, arena, pool);
+    ASSERT_OK(packed);
+    int tried = 0;
+    for (const CpuKernels* kernels : runnable()) {
+        const ActivationKind kind = activation_kind(*kernels, *packed, false);
+        if (kind == kActivationF32) continue;
+        ++tried;
+        const auto y = multiply(*kernels, *packed, x, n, pool);
+        const Quantized q = quantize(*kernels, kind, x, cols);
+        for (std::int64_t t = 0; t < n; ++t)
+            for (std::int64_t r = 0; r < rows; ++r) {
+                double want = 0, magnitude = 0;
+                for (std::int64_t k = 0; k < cols; ++k) {
+                    double largest = 0;  // a code times its scale, and a minimum, are each below thrice this
+                    for (std::int64_t j = k / 32 * 32; j < k / 32 * 32 + 32; ++j)
+                        largest = std::max(largest, std::fabs(static_cast<double>(
+                                                        m.decoded[static_cast<std::size_t>(r * cols + j)])));
+                    want += static_cast<double>(m.decoded[static_cast<std::size_t>(r * cols + k)]) *
+                            value(q, t, k);
+                    magnitude += 3 * largest * std::fabs(value(q, t, k));
+                }
+                // At most cols / 4 additions in a chain (BF16; integers have cols / 32), a few roundings of
+                // each term and of the joins.
+                const double tolerance = (static_cast<double>(cols) / 4 + 8) * 0x1p-24 * magnitude;
+                ASSERT_NEAR(static_cast<double>(y[static_cast<std::size_t>(t * rows + r)]), want, tolerance)
+                    << kernels->isa << " row " << r << " token " << t;
+            }
+    }
+    if (tried == 0) GTEST_SKIP() << "no instruction set here has dot products for this format";
+}
+
+TEST_P(DotTest, GivesTheSameBitsForAnyBatchThreadsAndInstructionSet) {
+    const std::int64_t rows = 150, cols = 768, n = 23;
+    const Matrix m = random_matrix(GetParam(), rows, cols, 5);
+    const auto x = gaussian(n * cols, 6);
+    Arena arena;
+    ThreadPool one({.threads = 1}), three({.threads = 3, .pin = false});
+    const auto packed = pack(m.view, 0.375f, {}, arena, one);
+    ASSERT_OK(packed);
+    std::vector<float> want;
+    for (const CpuKernels* kernels : runnable()) {
+        if (activation_kind(*kernels, *packed, false) == kActivationF32) continue;
+        if (want.empty()) want = multiply(*kernels, *packed, x, 1, one);
+        for (ThreadPool* pool : {&one, &three})
+            for (const std::int64_t batch : {1, 2, 3, 4, 7, 8, 9, 13, 23}) {
+                const auto got = multiply(*kernels, *packed, x, batch, *pool);
+                ASSERT_EQ(0, std::memcmp(want.data(), got.data(), want.size() * sizeof(float)))
+                    << kernels->isa << " batch " << batch << " threads " << pool->size();
+            }
+    }
+    if (want.empty()) GTEST_SKIP() << "no instruction set here has dot products for this format";
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, DotTest, testing::ValuesIn(kTypes),
+                         [](const auto& row) { return std::string(::hearth::info(row.param).name); });
+
+// Codes and activations at the ends of their ranges: where 16-bit intermediates would overflow.
+TEST(Dot, ExtremeCodesDoNotSaturate) {
+    const std::int64_t rows = 16, cols = 64;
+    std::vector<std::byte> bytes;
+    for (std::int64_t block = 0; block < rows * cols / 32; ++block) {
+        bytes.insert(bytes.end(), {std::byte{0x00}, std::byte{0x3c}});  // a scale of 1
+        for (int i = 0; i < 32; ++i)
+            bytes.push_back(
+                std::byte{static_cast<unsigned char>(block % 2 == 0 ? 0x80 : 0x7f)});  // -128 or 127
+    }
+    ThreadPool pool({.threads = 1});
+    Arena arena;
+    const auto packed = pack({DType::q8_0, Shape{rows, cols}, bytes}, 1.0f, {}, arena, pool);
+    ASSERT_OK(packed);
+    for (const float sign : {1.0f, -1.0f}) {
+        const std::vector<float> x(static_cast<std::size_t>(cols), sign * 127.0f);
+        for (const CpuKernels* kernels : runnable())
+            for (const float y : multiply(*kernels, *packed, x, 1, pool))
+                EXPECT_EQ(y, sign * 127.0f * 32.0f * (127.0f - 128.0f)) << kernels->isa;
+    }
+}
+
+TEST(Quantize, RoundsToTheNearestOf255StepsAlikeEverywhere) {
+    const std::int64_t cols = 512;
+    auto x = gaussian(cols, 9);
+    for (int i = 0; i < 32; ++i) x[static_cast<std::size_t>(i)] = 0;         // a block of zeros
+    for (int i = 32; i < 64; ++i) x[static_cast<std::size_t>(i)] *= 1e-38f;  // below what counts
+    for (int i = 64; i < 96; ++i) x[static_cast<std::size_t>(i)] *= 1e37f;   // large
+    const Quantized want = quantize(*runnable().front(), kActivationInt8, x, cols);
+    for (std::int64_t i = 64; i < cols; ++i) {
+        const auto& block = static_cast<const ActivationBlock*>(want.rows.rows)[i / 32];
+        const double step = static_cast<double>(block.scale);
+        EXPECT_LE(std::fabs(value(want, 0, i) - static_cast<double>(x[static_cast<std::size_t>(i)])),
+                  0.50001 * step);
+    }
+    for (std::int64_t i = 0; i < 64; ++i) EXPECT_EQ(value(want, 0, i), 0.0);
+    for (const CpuKernels* kernels : runnable())
+        EXPECT_EQ(want.bytes, quantize(*kernels, kActivationInt8, x, cols).bytes) << kernels->isa;
+}
+
+TEST(Quantize, NumbersThatAreNoneDoNotCrash) {
+    auto x = gaussian(64, 10);
+    x[3] = std::numeric_limits<float>::quiet_NaN();
+    x[40] = std::numeric_limits<float>::infinity();
+    for (const CpuKernels* kernels : runnable())
+        for (const ActivationKind kind : {kActivationInt8, kActivationBf16}) {
+            if (kernels->dots->quantize[kind] == nullptr) continue;
+            EXPECT_EQ(quantize(*kernels, kind, x, 64).bytes.size(),
+                      static_cast<std::size_t>(activation_row_bytes(kind, 64)));
+        }
+}
+
+}  // namespace
+}  // namespace hearth::kernels
