@@ -91,8 +91,9 @@ int main(int argc, char** argv) {
     struct Size {
         std::int64_t rows, cols, n;
     };
-    for (const DType dtype : {DType::f32, DType::bf16, DType::f16, DType::f8_e4m3, DType::q8_0, DType::q4_0,
-                              DType::q4_k, DType::q6_k, DType::mxfp4, DType::nvfp4})
+    for (const DType dtype :
+         {DType::f32, DType::bf16, DType::f16, DType::f8_e4m3, DType::q8_0, DType::q4_0, DType::q4_k,
+          DType::q5_k, DType::q6_k, DType::iq4_nl, DType::iq4_xs, DType::mxfp4, DType::nvfp4})
         for (const Size size :
              {Size{768, 768, 1}, Size{32768, 4096, 1}, Size{32768, 4096, 8}, Size{4096, 4096, 512}})
             for (const bool exact : {false, true})

@@ -3,7 +3,6 @@
 // summed in order of rank, so the company it came in changes nothing.
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cmath>
 #include <cstring>
 
