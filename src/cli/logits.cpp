@@ -16,7 +16,7 @@ struct Options {
     std::string model, ids, out;
     std::int64_t prefill = -1;
     int chunk = 256;
-    bool exact = false;
+    bool exact = true;
 };
 
 Result<std::vector<int>> read_ids(const std::string& path) {
@@ -64,6 +64,7 @@ Result<int> run(const Options& options, const GlobalOptions& global) {
                                       {"n_tokens", n_tokens},
                                       {"vocab", model->config().vocab},
                                       {"prefill", prefill},
+                                      {"exact", options.exact},
                                       {"kernels", engine->kernels_name()}}));
     } else {
         HEARTH_TRY_STATUS(
@@ -83,7 +84,8 @@ Action setup(CLI::App& app, const GlobalOptions& global) {
         ->check(CLI::NonNegativeNumber);
     app.add_option("--chunk", options->chunk, "prompt tokens evaluated together")
         ->check(CLI::Range(1, 65536));
-    app.add_flag("--exact", options->exact, "float32 activations for every format");
+    app.add_flag("--exact,!--fast", options->exact,
+                 "float32 activations for every format (the default), or quantized ones as run and serve use");
     return [options, &global] { return run(*options, global); };
 }
 

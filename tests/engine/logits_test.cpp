@@ -36,7 +36,7 @@ TEST_P(LogitsTest, AgreeWithTransformers) {
     for (const fs::path& path : paths) {
         const auto model = tests::load(path);
         ASSERT_NE(model, nullptr);
-        const auto engine = open(model, {.threads = 2, .chunk_tokens = 64});
+        const auto engine = open(model, {.threads = 2, .chunk_tokens = 64, .exact = true});
         const auto got = tests::score_all(*engine, ids);
         ASSERT_EQ(got.size(), want.size()) << path;
         EXPECT_LT(relative_error(got, want), 1e-4) << path;
@@ -105,7 +105,7 @@ TEST_P(LogitsTest, AreTheSameBitsAfterForkAndRollback) {
     auto blocks = KvBlocks::make(model->program, sizes->n_blocks);
     ASSERT_OK(blocks);
     ThreadPool pool({.threads = 2, .pin = false});
-    const auto executor = Executor::make(model, *blocks, pool, 64, n);
+    const auto executor = Executor::make(model, *blocks, pool, 64, n, false);
     ASSERT_OK(executor);
     // Runs ids[from..to), `step` at a time, and expects the bits of the whole.
     const auto run = [&](SequenceState& state, std::int64_t to, std::int64_t step) {
