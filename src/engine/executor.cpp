@@ -38,12 +38,20 @@ Status Executor::allocate(std::int64_t tokens_max, std::int64_t context_max) {
         in_head |= op.kind == OpKind::select_rows;
         if (in_head) rows[static_cast<std::size_t>(op.out)] = std::min(tokens_max, kHeadRows);
     }
-    std::int64_t cols_max = 1;
+    std::int64_t cols_max = 1, width_max = 1;
+    for (const models::Value& v : program.values) width_max = std::max(width_max, v.width);
+    HEARTH_TRY(ones_, arena_.take<float>(static_cast<std::uint64_t>(width_max), "ones"));
+    std::fill(ones_.begin(), ones_.end(), 1.0f);
     for (const models::LoadedTensor& tensor : model_->tensors)
         cols_max = std::max(cols_max, tensor.matrix.cols_padded);
     for (std::size_t i = 0; i < program.values.size(); ++i) {
         const std::int64_t width = program.values[i].width,
                            stride = round_up(width, kernels::kActivationCols);
+        if (const models::Value& v = program.values[i]; v.of != models::kNone) {
+            const Buffer& of = buffer(v.of);  // views come after what they look at
+            buffers_.push_back({of.data.subspan(static_cast<std::size_t>(v.offset)), width, of.stride, {}});
+            continue;
+        }
         HEARTH_TRY(const auto data,
                    arena_.take<float>(static_cast<std::uint64_t>(rows[i] * stride), "activations"));
         buffers_.push_back({data, width, stride, {}});
@@ -148,7 +156,7 @@ void Executor::run_op(const Op& op, std::span<const StepPart> parts, std::int64_
         case OpKind::linear:
             return linear(op, n_rows);
         case OpKind::attention:
-            append_kv(op, parts);
+            if (op.b != models::kNone) append_kv(op, parts);
             return attention(op, parts);
         case OpKind::rms_norm:
             return rms_norm(op, n_rows);
@@ -160,6 +168,12 @@ void Executor::run_op(const Op& op, std::span<const StepPart> parts, std::int64_
             return swiglu(op, n_rows);
         case OpKind::add:
             return add(op, n_rows);
+        case OpKind::copy:
+            return copy(op, n_rows);
+        case OpKind::scale:
+            return scale(op, n_rows);
+        case OpKind::softcap:
+            return softcap(op, n_rows);
         case OpKind::scale_queries:
             return scale_queries(op, n_rows);
         case OpKind::route:

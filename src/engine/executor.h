@@ -84,6 +84,9 @@ class Executor {
     void rope(const models::Op& op, std::int64_t n_rows);
     void swiglu(const models::Op& op, std::int64_t n_rows);
     void add(const models::Op& op, std::int64_t n_rows);
+    void copy(const models::Op& op, std::int64_t n_rows);
+    void scale(const models::Op& op, std::int64_t n_rows);
+    void softcap(const models::Op& op, std::int64_t n_rows);
     void scale_queries(const models::Op& op, std::int64_t n_rows);
     void route(const models::Op& op, std::int64_t n_rows);
     void experts(const models::Op& op, std::int64_t n_rows);
@@ -95,6 +98,9 @@ class Executor {
     }
     [[nodiscard]] const float* vector(models::TensorId id) const {
         return model_->tensors[static_cast<std::size_t>(id)].vector.data();
+    }
+    [[nodiscard]] const float* gain(models::TensorId id) const {  // of a norm
+        return id == models::kNone ? ones_.data() : vector(id);
     }
     static kernels::GluKind glu_kind(models::Activation activation) {
         switch (activation) {
@@ -121,6 +127,7 @@ class Executor {
     bool exact_;
     Arena arena_;
     std::vector<Buffer> buffers_;  // by ValueId
+    std::span<float> ones_;        // the gain of norms without weights
     std::span<float> scratch_;     // linear and attention, a share a worker
     std::int64_t scratch_per_worker_ = 0;
     struct Rotation {

@@ -13,10 +13,10 @@ AttentionShape attention_shape(const ModelConfig& c, int layer);
 
 // x += o(attention(...)) after a norm, as Llama has it; tensors self_attn.{q,k,v,o}_proj.
 struct AttentionBlock {
-    int rope = 0;
     AttentionShape shape = {};
-    bool qk_norm = false;         // self_attn.{q,k}_norm over each head, before RoPE
-    std::string_view sinks = {};  // a tensor of one score a head
+    bool qk_norm = false;             // self_attn.{q,k}_norm over each head, before RoPE
+    std::string_view sinks = {};      // a tensor of one score a head
+    std::string_view post_norm = {};  // over what the output matrix gives
 };
 void attention_block(ProgramBuilder& b, const ModelConfig& c, ValueId x, const AttentionBlock& block);
 
@@ -28,8 +28,11 @@ struct Mlp {
     float limit = 0;
 };
 ValueId mlp(ProgramBuilder& b, const ModelConfig& c, ValueId h, const Mlp& spec);
-// x += mlp(norm x), the norm named post_attention_layernorm.
-void dense_block(ProgramBuilder& b, const ModelConfig& c, ValueId x, const Mlp& spec);
+// x += mlp(norm x), and a second norm over the MLP's output where it is named.
+void dense_block(ProgramBuilder& b, const ModelConfig& c, ValueId x, const Mlp& spec,
+                 std::string_view norm = "post_attention_layernorm.weight", std::string_view post_norm = {});
+// The rope of this layer: decoder() has made them.
+inline int rope_of(const ModelConfig& c, int layer) { return c.local_rope && c.window_of(layer) > 0 ? 1 : 0; }
 
 // Experts over h, chosen by the linear `router`.
 struct RoutedExperts {
@@ -38,7 +41,6 @@ struct RoutedExperts {
     bool router_has_bias = false;       // of the linear
     bool expert_bias = false;
     Activation activation = Activation::silu;
-    float limit = 0;
 };
 ValueId routed_experts(ProgramBuilder& b, const ModelConfig& c, ValueId h, const RoutedExperts& spec);
 
@@ -46,7 +48,19 @@ ValueId routed_experts(ProgramBuilder& b, const ModelConfig& c, ValueId h, const
 Status read_qwen_window(const JsonCursor& config, ModelConfig& c);
 // Qwen: every decoder_sparse_step-th layer has experts, but those of mlp_only_layers.
 Status read_sparse_steps(const JsonCursor& config, ModelConfig& c);
-// GGUF: layers that have a router.
+// DeepSeek, GLM: a sigmoid router with groups, shared experts, dense layers first.
+struct SigmoidRouterDefaults {
+    int n_experts = 256;
+    std::int64_t expert_d_ff = 2048;
+    double scale = 2.5;
+    int first_sparse = 3;
+    int n_groups = 1, groups_kept = 1;
+};
+Status read_sigmoid_router(const JsonCursor& config, ModelConfig& c, const SigmoidRouterDefaults& defaults);
+// GGUF: the router's keys; layers that have a router are sparse.
+Status read_gguf_router(const GgufKeys& keys, ModelConfig& c);
 void find_sparse_layers(const formats::Gguf& file, ModelConfig& c);
+// GGUF counts blocks of multi-token prediction among the layers; they come last.
+void drop_gguf_mtp(const GgufKeys& keys, ModelConfig& c);
 
 }  // namespace hearth::models

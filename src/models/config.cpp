@@ -93,9 +93,8 @@ Status check(const ModelConfig& c, const std::string& where) {
     if (c.n_heads % c.n_kv_heads != 0)
         return refuse("expected n_heads to be a multiple of n_kv_heads", c.n_kv_heads);
     if (c.head_dim % 2 != 0) return refuse("expected an even head_dim for RoPE", c.head_dim);
-    if (rotary_dims(c.rope, c.head_dim) < 2)
-        return refuse("expected at least two dimensions of a head to rotate",
-                      rotary_dims(c.rope, c.head_dim));
+    if (rotary_pairs(c.rope, c.head_dim) < 1 || 2 * rotary_pairs(c.rope, c.head_dim) > c.head_dim)
+        return refuse("expected dimensions of a head that rotate in pairs", c.head_dim);
     if (!(c.rms_eps > 0 && c.rms_eps < 1))
         return fail(Fault::out_of_range, "{}: expected an RMS epsilon in (0, 1), saw {}", where, c.rms_eps);
     return check_layers(c, where);
@@ -103,14 +102,16 @@ Status check(const ModelConfig& c, const std::string& where) {
 
 // In float32, step by step as transformers' modeling_rope_utils.py, so that angles at far positions agree.
 std::vector<float> rope_frequencies(const RopeConfig& rope, int head_dim) {
-    const int dims = rotary_dims(rope, head_dim);
+    const bool proportional = rope.scaling == RopeConfig::Scaling::proportional;
+    const int dims = proportional ? head_dim : static_cast<int>(head_dim * rope.partial);
+    const int turning = proportional ? static_cast<int>(rope.partial * head_dim / 2) : dims;
     const YarnRamp ramp(rope, dims);
-    std::vector<float> frequencies(static_cast<std::size_t>(dims / 2));
-    for (int i = 0; i < dims / 2; ++i) {
+    std::vector<float> frequencies(static_cast<std::size_t>(rotary_pairs(rope, head_dim)));
+    for (int i = 0; i < std::min(turning, static_cast<int>(frequencies.size())); ++i) {
         const float exponent = static_cast<float>(2 * i) / static_cast<float>(dims);
         const auto period = static_cast<float>(std::pow(rope.theta, static_cast<double>(exponent)));
         float f = 1.0f / period;
-        if (rope.scaling == RopeConfig::Scaling::linear) f /= static_cast<float>(rope.factor);
+        if (rope.scaling == RopeConfig::Scaling::linear || proportional) f /= static_cast<float>(rope.factor);
         if (rope.scaling == RopeConfig::Scaling::llama3) f = llama3_scaled(f, rope);
         if (rope.scaling == RopeConfig::Scaling::yarn) {
             const float near = 1 - ramp.at(i);

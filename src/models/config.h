@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,8 @@
 namespace hearth::models {
 
 struct RopeConfig {
-    enum class Scaling { none, linear, llama3, yarn };
+    // proportional: all pairs, but only the first `partial` of them at a frequency above zero (Gemma 4).
+    enum class Scaling { none, linear, llama3, yarn, proportional };
     double theta = 10000;
     double partial = 1;  // share of a head's dimensions that rotate, the first ones
     Scaling scaling = Scaling::none;
@@ -23,7 +25,7 @@ struct RopeConfig {
     double beta_fast = 32, beta_slow = 1;              // yarn
     bool truncate = true;                              // yarn: whole dimensions at the ramp's ends
     double attention_factor = 1;                       // yarn: multiplies cosine and sine
-    std::vector<float> frequency_divisors = {};             // per pair, from GGUF's rope_freqs.weight; empty: none
+    std::vector<float> frequency_divisors = {};        // per pair, from GGUF's rope_freqs.weight; empty: none
 };
 
 // How a token picks experts.
@@ -43,9 +45,10 @@ struct ModelConfig {
     double rms_eps = 1e-6;
     float norm_plus = 0;  // added to norm weights when they are loaded: 1 where files hold w of (1 + w)
     RopeConfig rope;
-    bool tied_embeddings = false;  // the head is the embedding matrix
-    bool attention_bias = false;   // q, k, v
-    bool output_bias = false;      // o
+    std::optional<RopeConfig> local_rope = {};  // of layers with a window, where it differs
+    bool tied_embeddings = false;               // the head is the embedding matrix
+    bool attention_bias = false;                // q, k, v
+    bool output_bias = false;                   // o
     bool mlp_bias = false;
     // Layers that look back only over `window` positions.
     int window = 0;
@@ -53,10 +56,23 @@ struct ModelConfig {
     [[nodiscard]] int window_of(int layer) const {
         return !sliding.empty() && sliding[static_cast<std::size_t>(layer)] ? window : 0;
     }
+    int full_head_dim = 0, full_kv_heads = 0;  // of layers without a window, where they differ
+    double query_scale = 0;                    // of attention scores; 0: head_dim^-0.5
+    double embedding_scale = 1, final_softcap = 0;
+    // Gemma 4: width of what each layer is told about the token, layers at the end that read earlier ones'
+    // keys and values, whether those have MLPs twice as wide, and whether full layers take their values from
+    // their keys.
+    std::int64_t per_layer_width = 0;
+    int n_shared_kv_layers = 0;
+    bool wide_shared_mlp = false, values_are_keys = false;
+    bool qk_norm = false;                                 // where the family leaves it to the config
     double query_scale_beta = 0, query_scale_period = 1;  // Ministral 3
     // Mixture of experts.
     RouterConfig router;
     std::int64_t expert_d_ff = 0, shared_expert_d_ff = 0;
+    float expert_limit = 0;  // clamps inside an expert's activation; 0: none
+    bool experts_interleaved =
+        false;                 // gpt-oss in safetensors: stacks [E, in, out], gate and up rows by turns
     std::vector<bool> sparse;  // by layer; empty: none
     [[nodiscard]] bool is_sparse(int layer) const {
         return !sparse.empty() && sparse[static_cast<std::size_t>(layer)];
@@ -81,8 +97,10 @@ Status add_eos_ids(const JsonCursor& config, ModelConfig& to);
 // Angular frequency of each pair of dimensions, scaling applied, float32 as transformers has it: half of the
 // dimensions that rotate.
 std::vector<float> rope_frequencies(const RopeConfig& rope, int head_dim);
-[[nodiscard]] inline int rotary_dims(const RopeConfig& rope, int head_dim) {
-    return static_cast<int>(head_dim * rope.partial) / 2 * 2;
+// Pairs of a head's dimensions that rotate.
+[[nodiscard]] inline int rotary_pairs(const RopeConfig& rope, int head_dim) {
+    if (rope.scaling == RopeConfig::Scaling::proportional) return head_dim / 2;
+    return (static_cast<int>(head_dim * rope.partial) + 1) / 2;
 }
 
 }  // namespace hearth::models

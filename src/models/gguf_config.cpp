@@ -40,7 +40,7 @@ Status read_rope(const GgufKeys& keys, const Architecture& architecture, ModelCo
     const formats::GgufEntry* freqs = keys.file().find("rope_freqs.weight");
     if (freqs == nullptr) return {};
     const TensorView view = keys.file().view(*freqs);
-    const int pairs = rotary_dims(c.rope, c.head_dim) / 2;
+    const int pairs = rotary_pairs(c.rope, c.head_dim);
     if (view.dtype != DType::f32 || view.shape.n_elems() != pairs)
         return fail(Fault::corrupt, "{}: rope_freqs.weight: expected {} F32 values, saw {}", keys.where(),
                     pairs, view.shape.text());

@@ -35,8 +35,14 @@ Status read_scaling(const JsonCursor& nested, double context_max, RopeConfig& ro
     }
     if (type == "default") return {};
     if (type == "yarn") return read_yarn(nested, context_max, rope);
+    if (type == "proportional") {
+        rope.scaling = RopeConfig::Scaling::proportional;
+        HEARTH_TRY(rope.factor, nested.number_or("factor", 1));
+        return {};
+    }
     if (type != "linear" && type != "llama3")
-        return fail(Fault::unsupported, "{}: expected rope_type default, linear, llama3 or yarn, saw \"{}\"",
+        return fail(Fault::unsupported,
+                    "{}: expected rope_type default, linear, llama3, yarn or proportional, saw \"{}\"",
                     nested.where(), type);
     HEARTH_TRY(rope.factor, nested.number_or("factor", 1));
     rope.scaling = type == "linear" ? RopeConfig::Scaling::linear : RopeConfig::Scaling::llama3;

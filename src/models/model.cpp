@@ -39,6 +39,9 @@ Result<kernels::PackedMatrix> load_matrix(Model& model, const TensorSpec& spec, 
 Status load_tensors(Model& model, ThreadPool& pool) {
     const Program& program = model.program;
     const std::vector<bool> multiplied = program.multiplied();
+    std::vector<bool> looked_up(program.tensors.size());
+    for (const Op& op : program.ops)
+        if (op.kind == OpKind::embed) looked_up[static_cast<std::size_t>(op.weight)] = true;
     model.tensors.resize(program.tensors.size());
     for (std::size_t i = 0; i < program.tensors.size(); ++i) {
         const TensorSpec& spec = program.tensors[i];
@@ -48,7 +51,7 @@ Status load_tensors(Model& model, ThreadPool& pool) {
             if (spec.role == Role::bias) reorder(loaded.vector, model.checkpoint.row_order(spec.name));
             continue;
         }
-        if (spec.role == Role::embedding) {
+        if (looked_up[i]) {
             HEARTH_TRY(const LinearSource source, model.checkpoint.linear(spec.name, spec.shape));
             if (source.scales || quant::block_format(source.weight.dtype) == nullptr)
                 return fail(Fault::unsupported, "{}: expected an embedding whose rows can be decoded, saw {}",

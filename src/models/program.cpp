@@ -37,6 +37,10 @@ std::string_view name(Role role) {
             return "router";
         case Role::router_bias:
             return "router_bias";
+        case Role::scale:
+            return "scale";
+        case Role::per_layer:
+            return "per_layer";
         case Role::bias:
             return "bias";
     }
@@ -73,7 +77,7 @@ ValueId ProgramBuilder::value(std::string_view name, std::int64_t width) {
     for (std::size_t i = 0; i < program_.values.size(); ++i)
         if (program_.values[i].name == name && program_.values[i].width == width)
             return static_cast<ValueId>(i);
-    program_.values.push_back({std::string(name), width});
+    program_.values.push_back({.name = std::string(name), .width = width});
     return static_cast<ValueId>(program_.values.size() - 1);
 }
 
@@ -99,9 +103,30 @@ ValueId ProgramBuilder::embed(std::string_view name) {
     return out;
 }
 
+ValueId ProgramBuilder::embed(std::string_view out_name, std::string_view name, Role role, std::int64_t rows,
+                              std::int64_t width_of_row) {
+    const ValueId out = value(out_name, width_of_row);
+    const TensorId weight = tensor(name, role, Shape{rows, width_of_row});
+    Op& op = push(OpKind::embed);
+    op.out = out;
+    op.weight = weight;
+    return out;
+}
+
+ValueId ProgramBuilder::view(std::string_view name, ValueId of, std::int64_t offset,
+                             std::int64_t width_of_view) {
+    HEARTH_CHECK(offset + width_of_view <= width(of), "a view is inside its value");
+    const ValueId out = value(name, width_of_view);
+    Value& v = program_.values[static_cast<std::size_t>(out)];
+    HEARTH_CHECK(v.of == kNone || (v.of == of && v.offset == offset), "a view's name is its own");
+    v.of = of;
+    v.offset = offset;
+    return out;
+}
+
 ValueId ProgramBuilder::rms_norm(std::string_view out_name, ValueId x, std::string_view name) {
     const ValueId out = value(out_name, width(x));
-    const TensorId weight = tensor(name, Role::norm, Shape{width(x)});
+    const TensorId weight = name.empty() ? kNone : tensor(name, Role::norm, Shape{width(x)});
     Op& op = push(OpKind::rms_norm);
     op.out = out;
     op.a = x;
@@ -125,7 +150,7 @@ ValueId ProgramBuilder::linear(std::string_view out_name, ValueId x, std::string
 }
 
 void ProgramBuilder::head_norm(ValueId x, std::string_view name, int head_dim) {
-    const TensorId weight = tensor(name, Role::qk_norm, Shape{head_dim});
+    const TensorId weight = name.empty() ? kNone : tensor(name, Role::qk_norm, Shape{head_dim});
     Op& op = push(OpKind::head_norm);
     op.out = op.a = x;
     op.weight = weight;
@@ -167,6 +192,60 @@ ValueId ProgramBuilder::attention(std::string_view out_name, ValueId q, ValueId 
     return out;
 }
 
+ValueId ProgramBuilder::attention(std::string_view out_name, ValueId q, StateId state,
+                                  const AttentionShape& shape) {
+    const ValueId out = value(out_name, shape.q_width());
+    Op& op = push(OpKind::attention);
+    op.out = out;
+    op.a = q;
+    op.state = state;
+    op.head_dim = shape.head_dim;
+    op.n_heads = shape.n_heads;
+    op.value = shape.scale > 0 ? shape.scale : 1.0f / std::sqrt(static_cast<float>(shape.head_dim));
+    return out;
+}
+
+StateId ProgramBuilder::state_of(int layer) const {
+    for (std::size_t i = 0; i < program_.states.size(); ++i)
+        if (program_.states[i].layer == layer) return static_cast<StateId>(i);
+    HEARTH_CHECK(false, "an earlier layer keeps something");
+    return kNone;
+}
+
+ValueId ProgramBuilder::named(std::string_view name) const {
+    for (std::size_t i = 0; i < program_.values.size(); ++i)
+        if (program_.values[i].name == name) return static_cast<ValueId>(i);
+    HEARTH_CHECK(false, "a value is made before it is named");
+    return kNone;
+}
+
+ValueId ProgramBuilder::copy(std::string_view out_name, ValueId x) {
+    const ValueId out = value(out_name, width(x));
+    Op& op = push(OpKind::copy);
+    op.out = out;
+    op.a = x;
+    return out;
+}
+
+void ProgramBuilder::scale(ValueId x, double factor) {
+    Op& op = push(OpKind::scale);
+    op.out = op.a = x;
+    op.value = static_cast<float>(factor);
+}
+
+void ProgramBuilder::scale(ValueId x, std::string_view name) {
+    const TensorId weight = tensor(name, Role::scale, Shape{1});
+    Op& op = push(OpKind::scale);
+    op.out = op.a = x;
+    op.weight = weight;
+}
+
+void ProgramBuilder::softcap(ValueId x, double cap) {
+    Op& op = push(OpKind::softcap);
+    op.out = op.a = x;
+    op.value = static_cast<float>(cap);
+}
+
 ValueId ProgramBuilder::swiglu(std::string_view out_name, ValueId gate, ValueId up, Activation activation,
                                float limit) {
     const ValueId out = value(out_name, width(gate));
@@ -187,12 +266,15 @@ void ProgramBuilder::scale_queries(ValueId q, double beta, double period) {
 }
 
 ValueId ProgramBuilder::experts(std::string_view out_name, ValueId x, ValueId scores, std::string_view name,
-                                ExpertsSpec spec, std::string_view router_bias) {
+                                ExpertsSpec spec, std::string_view router_bias,
+                                std::string_view expert_scale) {
     const std::int64_t d_model = width(x);
     const ValueId chosen = value("chosen", 2 * std::int64_t{spec.router.top_k});
     const ValueId out = value(out_name, d_model);
     if (!router_bias.empty())
         spec.router_bias = tensor(router_bias, Role::router_bias, Shape{spec.router.n_experts});
+    if (!expert_scale.empty())
+        spec.expert_scale = tensor(expert_scale, Role::scale, Shape{spec.router.n_experts});
     spec.first = static_cast<TensorId>(program_.tensors.size());
     spec.stride = spec.has_bias ? 6 : 3;
     const double used = static_cast<double>(spec.router.top_k) / spec.router.n_experts;
@@ -254,13 +336,17 @@ Program ProgramBuilder::finish(ValueId x, std::string_view head_tensor) {
     } else {
         program_.logits = linear("logits", x, head_tensor, Role::head, config_.vocab, false);
     }
+    if (config_.final_softcap > 0) softcap(program_.logits, config_.final_softcap);
     return std::move(program_);
 }
 
-Program decoder(const ModelConfig& config, void (*layer)(ProgramBuilder&, const ModelConfig&, ValueId)) {
+Program decoder(const ModelConfig& config, PartBuilder layer, PartBuilder start) {
     ProgramBuilder b(config);
-    b.new_rope(config.rope, config.head_dim);
+    b.new_rope(config.rope, config.full_head_dim > 0 ? config.full_head_dim : config.head_dim);
+    if (config.local_rope) b.new_rope(*config.local_rope, config.head_dim);
     const ValueId x = b.embed("model.embed_tokens.weight");
+    if (config.embedding_scale != 1) b.scale(x, config.embedding_scale);
+    if (start != nullptr) start(b, config, x);
     for (int i = 0; i < config.n_layers; ++i) {
         b.begin_layer(i);
         layer(b, config, x);

@@ -33,6 +33,8 @@ enum class Role {
     ffn_down,
     router,       // scores of experts
     router_bias,  // corrects the choice of experts, not their weights
+    scale,        // multiplies activations or weights of experts
+    per_layer,    // Gemma 4: what each layer is told about the token besides the residual stream
     bias,
 };
 std::string_view name(Role role);
@@ -55,6 +57,8 @@ struct TensorSpec {
 struct Value {
     std::string name;
     std::int64_t width;
+    ValueId of = kNone;  // a view: columns [offset, offset + width) of another value
+    std::int64_t offset = 0;
 };
 
 // What a layer keeps for each sequence. Other kinds (recurrent, latent) join here.
@@ -91,7 +95,8 @@ struct ExpertsSpec {
     TensorId first = kNone;
     int stride = 3;
     std::int64_t d_ff = 0;
-    TensorId router_bias = kNone;  // [n_experts], for the choice alone
+    TensorId router_bias = kNone;   // [n_experts], for the choice alone
+    TensorId expert_scale = kNone;  // [n_experts], multiplies weights
 };
 
 enum class OpKind {
@@ -100,9 +105,12 @@ enum class OpKind {
     linear,         // out = a weight^T (+ bias)
     head_norm,      // out, in place: each head of width head_dim is normed with weight
     rope,           // out, in place: rotates each head by its token's position
-    attention,      // out = attention of queries a over `state`, after keys b and values c are appended to it
+    attention,      // out = attention of queries a over `state`, after keys b and values c, if any, join it
     swiglu,         // out = activation(a) * b
     add,            // out += a
+    copy,           // out = a
+    scale,          // out, in place: times value, or times the one number of `weight`
+    softcap,        // out, in place: value * tanh(out / value)
     scale_queries,  // out, in place: times 1 + value * ln(1 + floor(position / period))
     route,          // out = [expert, weight] pairs of the best experts by scores a, best first
     experts,        // out = sum over pairs b of weight * expert(a), in order of rank
@@ -155,7 +163,13 @@ class ProgramBuilder {
 
     void begin_layer(int layer) { layer_ = layer; }  // kNone after the last
     [[nodiscard]] int layer() const { return layer_; }
-    ValueId embed(std::string_view tensor);
+    ValueId embed(std::string_view tensor);  // to "x"
+    // Rows of another table by token id; `role` is not that of the model's own embedding.
+    ValueId embed(std::string_view out, std::string_view tensor, Role role, std::int64_t rows,
+                  std::int64_t width);
+    // Columns of a value under a name of their own: no copy.
+    ValueId view(std::string_view name, ValueId of, std::int64_t offset, std::int64_t width);
+    // `tensor` may be empty in norms: no weight.
     ValueId rms_norm(std::string_view out, ValueId x, std::string_view tensor);
     // `tensor` without suffix: "self_attn.q_proj"; ".weight" and, if has_bias, ".bias" are added.
     ValueId linear(std::string_view out, ValueId x, std::string_view tensor, Role role, std::int64_t rows,
@@ -167,12 +181,20 @@ class ProgramBuilder {
                       std::string_view sinks = {});
     ValueId swiglu(std::string_view out, ValueId gate, ValueId up, Activation activation = Activation::silu,
                    float limit = 0);
+    // The same over what an earlier layer keeps: nothing joins its state.
+    ValueId attention(std::string_view out, ValueId q, StateId state, const AttentionShape& shape);
+    [[nodiscard]] StateId state_of(int layer) const;           // what an earlier layer keeps
+    [[nodiscard]] ValueId named(std::string_view name) const;  // a value or view made before
     void add(ValueId x, ValueId y);
+    ValueId copy(std::string_view out, ValueId x);
+    void scale(ValueId x, double factor);
+    void scale(ValueId x, std::string_view tensor);  // by one number
+    void softcap(ValueId x, double cap);
     void scale_queries(ValueId q, double beta, double period);
     // A layer's experts: `experts` is "mlp.experts"; expert e's tensors are "mlp.experts.E.gate_proj.weight"
     // and so on, whatever the file calls and stacks them (checkpoint.h).
     ValueId experts(std::string_view out, ValueId x, ValueId scores, std::string_view experts,
-                    ExpertsSpec spec, std::string_view router_bias = {});
+                    ExpertsSpec spec, std::string_view router_bias = {}, std::string_view expert_scale = {});
     ValueId select_rows(std::string_view out, ValueId x);
     // Linears of this layer that share a tensor scale: one number a call.
     int new_fused_group() { return n_fused_groups_++; }
@@ -193,7 +215,9 @@ class ProgramBuilder {
 };
 
 // The frame that decoders share: embedding, `layer` for each layer over the residual stream x, last norm,
-// head. The config's rotation is rope 0.
-Program decoder(const ModelConfig& config, void (*layer)(ProgramBuilder&, const ModelConfig&, ValueId x));
+// head. The config's rotation is rope 0, that of layers with a window, where it differs, rope 1. `start`
+// comes after the embedding.
+using PartBuilder = void (*)(ProgramBuilder&, const ModelConfig&, ValueId x);
+Program decoder(const ModelConfig& config, PartBuilder layer, PartBuilder start = nullptr);
 
 }  // namespace hearth::models

@@ -25,6 +25,9 @@ constexpr ModuleNames kLayer[] = {
     {"mlp.up_proj", "ffn_up"},
     {"mlp.down_proj", "ffn_down"},
     {"mlp.gate", "ffn_gate_inp"},
+    {"mlp.shared_experts.gate_proj", "ffn_gate_shexp"},
+    {"mlp.shared_experts.up_proj", "ffn_up_shexp"},
+    {"mlp.shared_experts.down_proj", "ffn_down_shexp"},
     {"mlp.experts.gate_proj", "ffn_gate_exps"},
     {"mlp.experts.up_proj", "ffn_up_exps"},
     {"mlp.experts.down_proj", "ffn_down_exps"},
@@ -33,9 +36,12 @@ constexpr ModuleNames kLayer[] = {
 
 using Side = std::string_view ModuleNames::*;
 
-// "MODULE.SUFFIX" with a known MODULE becomes "OTHER.SUFFIX". The architecture's own rows come first.
+// "MODULE.SUFFIX" with a known MODULE becomes "OTHER.SUFFIX"; an architecture's own rows come first, and may
+// name whole tensors.
 std::optional<std::string> mapped(std::string_view name, std::span<const ModuleNames> own,
                                   std::span<const ModuleNames> shared, Side from, Side to) {
+    for (const ModuleNames& row : own)
+        if (row.*from == name) return std::string(row.*to);
     const std::size_t dot = name.rfind('.');
     if (dot == std::string_view::npos || dot + 1 == name.size()) return std::nullopt;
     for (const auto& table : {own, shared})

@@ -40,7 +40,8 @@ std::uint64_t activation_bytes(const models::Program& program) {
         if (in_head) head[static_cast<std::size_t>(op.out)] = true;
     }
     for (std::size_t i = 0; i < program.values.size(); ++i)
-        floats += program.values[i].width * (head[i] ? kHeadRows : kChunkTokens);
+        if (program.values[i].of == models::kNone)
+            floats += program.values[i].width * (head[i] ? kHeadRows : kChunkTokens);
     return static_cast<std::uint64_t>(floats) * sizeof(float);
 }
 

@@ -84,7 +84,10 @@ void Executor::route(const models::Op& op, std::int64_t n_rows) {
         float* out = buffer(op.out).row(row);
         for (const Candidate& c : chosen) {
             *out++ = static_cast<float>(c.expert);  // small whole numbers: exact
-            *out++ = static_cast<float>(c.weight / (renormalise ? sum : 1) * router.scale);
+            double weight = c.weight / (renormalise ? sum : 1) * router.scale;
+            if (spec.expert_scale != models::kNone)
+                weight *= static_cast<double>(vector(spec.expert_scale)[c.expert]);
+            *out++ = static_cast<float>(weight);
         }
     });
 }

@@ -26,13 +26,8 @@ Status read_hf(const JsonCursor& config, ModelConfig& c) {
 }
 
 Status read_gguf(const GgufKeys& keys, ModelConfig& c) {
-    HEARTH_TRY(const std::int64_t n_experts, keys.integer("expert_count", kExpertsMax));
-    HEARTH_TRY(const std::int64_t top_k, keys.integer("expert_used_count", kExpertsMax));
-    HEARTH_TRY(c.expert_d_ff, keys.integer("expert_feed_forward_length", kWidthMax));
-    c.router.n_experts = static_cast<int>(n_experts);
-    c.router.top_k = static_cast<int>(top_k);
+    HEARTH_TRY_STATUS(read_gguf_router(keys, c));
     c.router.renormalise = true;  // the container has no key for it; every published model does
-    find_sparse_layers(keys.file(), c);
     return {};
 }
 
