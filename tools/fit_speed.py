@@ -3,7 +3,7 @@
 
     python3 tools/fit_speed.py ../shared/notes/measured_points.csv
 
-The model is that of src/plan/speed.cpp, coefficient for coefficient; docs/speed.md explains it. Every coefficient has a
+The model is that of src/plan/speed.cpp, coefficient for coefficient; docs/plan.md explains it. Every coefficient has a
 prior, so that a kind of device that was never measured gets the general one. Devices are dealt into folds; each fold's
 coefficients are fitted without its devices, and the test of the score predicts a point with those.
 """

@@ -32,7 +32,7 @@ struct Score {
     [[nodiscard]] double share_inside(bool prefill) const;  // of the measured within low and high
 };
 
-// A file with the columns of docs/speed.md. Devices that the table lacks are taken by bw_gbs and backend.
+// A file with the columns of docs/plan.md. Devices that the table lacks are taken by bw_gbs and backend.
 // Errors: not_found, corrupt (with the line).
 Result<Score> score_file(const std::string& path);
 Result<Score> score_text(std::string_view text, std::string_view where);

@@ -1,5 +1,5 @@
 // plan/speed.h - how fast a model decodes and prefills on a device that is not here: time to read the weights
-// and the kept state, time a layer takes whatever its size, time to multiply. docs/speed.md explains the
+// and the kept state, time a layer takes whatever its size, time to multiply. docs/plan.md explains the
 // terms. Coefficients are fitted on measured points by tools/fit_speed.py; every answer is an interval.
 #pragma once
 
