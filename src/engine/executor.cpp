@@ -61,8 +61,11 @@ Status Executor::allocate(std::int64_t tokens_max, std::int64_t context_max) {
     for (const models::StateSpec& state : program.states) head_dim = std::max(head_dim, state.head_dim);
     const std::int64_t attend_floats =
         round_up(context_max, kernels::kKvBlockTokens) + round_up(head_dim, kernels::kLanes);
-    scratch_per_worker_ =
-        round_up(std::max(kernels::linear_scratch_floats(cols_max), attend_floats), kernels::kLanes);
+    std::int64_t delta_floats = 0;
+    for (const models::DeltaSpec& spec : program.deltas)
+        delta_floats = std::max(delta_floats, 2 * (spec.k_dim + spec.v_pad()));
+    scratch_per_worker_ = round_up(
+        std::max({kernels::linear_scratch_floats(cols_max), attend_floats, delta_floats}), kernels::kLanes);
     const auto n_workers = static_cast<std::uint64_t>(pool_->size());
     HEARTH_TRY(scratch_,
                arena_.take<float>(static_cast<std::uint64_t>(scratch_per_worker_) * n_workers, "scratch"));
@@ -174,6 +177,12 @@ void Executor::run_op(const Op& op, std::span<const StepPart> parts, std::int64_
             return scale(op, n_rows);
         case OpKind::softcap:
             return softcap(op, n_rows);
+        case OpKind::gate:
+            return gate(op, n_rows);
+        case OpKind::convolve:
+            return convolve(op, parts);
+        case OpKind::delta_rule:
+            return delta_rule(op, parts);
         case OpKind::scale_queries:
             return scale_queries(op, n_rows);
         case OpKind::route:

@@ -87,6 +87,9 @@ class Executor {
     void copy(const models::Op& op, std::int64_t n_rows);
     void scale(const models::Op& op, std::int64_t n_rows);
     void softcap(const models::Op& op, std::int64_t n_rows);
+    void gate(const models::Op& op, std::int64_t n_rows);
+    void convolve(const models::Op& op, std::span<const StepPart> parts);
+    void delta_rule(const models::Op& op, std::span<const StepPart> parts);
     void scale_queries(const models::Op& op, std::int64_t n_rows);
     void route(const models::Op& op, std::int64_t n_rows);
     void experts(const models::Op& op, std::int64_t n_rows);
@@ -112,6 +115,8 @@ class Executor {
                 return kernels::kGluGeluErf;
             case models::Activation::clamped_swiglu:
                 return kernels::kGluClamped;
+            case models::Activation::sigmoid:
+                return kernels::kGluSigmoid;
         }
         return kernels::kGluSilu;
     }

@@ -100,6 +100,15 @@ struct AttendArgs {
 // limit is Step's min(silu(g), limit) clamp(up), without one SwiGLU.
 enum GluKind : int { kGluSilu, kGluGeluTanh, kGluGeluErf, kGluClamped, kGluSigmoid, kGluKinds };
 
+// One token of one head; v, out and the state's rows are padded to whole 16s.
+struct DeltaArgs {
+    float* state;            // [k_dim, v_pad]
+    const float *q, *k, *v;  // [k_dim], [k_dim], [v_pad]
+    float* out;              // [v_pad]
+    int64_t k_dim, v_pad;
+    float decay, rate;
+};
+
 struct CpuKernels {
     const char* isa;
     // Output panels [begin, end) of y = x W^T. Sum over columns: four partial sums by column mod 4, each in
@@ -113,6 +122,7 @@ struct CpuKernels {
     void (*rope)(float* x, const float* cos, const float* sin, int64_t n_pairs, int interleaved);
     // y = f(gate) * up; `up` null: 1.
     void (*glu[kGluKinds])(float* y, const float* gate, const float* up, int64_t n, float limit);
+    void (*delta_step)(const DeltaArgs* args);
     void (*add)(float* y, const float* x, int64_t n);  // y += x
     // Reads n bytes (a multiple of 4096) as fast as one core can; the sum keeps the compiler honest.
     uint64_t (*read_bytes)(const uint8_t* data, int64_t n);

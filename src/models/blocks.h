@@ -57,6 +57,13 @@ struct SigmoidRouterDefaults {
     int n_groups = 1, groups_kept = 1;
 };
 Status read_sigmoid_router(const JsonCursor& config, ModelConfig& c, const SigmoidRouterDefaults& defaults);
+// x += experts + sigmoid(gate h) * shared expert, over h = norm x (Qwen3-Next and 3.5).
+void sparse_block_with_shared(ProgramBuilder& b, const ModelConfig& c, ValueId x);
+// Qwen3-Next and 3.5: a gated delta rule in place of attention, and attention with a gate on its output.
+void delta_block(ProgramBuilder& b, const ModelConfig& c, ValueId x, bool grouped_rows);
+void gated_attention_block(ProgramBuilder& b, const ModelConfig& c, ValueId x);
+Status read_hf_linear(const JsonCursor& config, ModelConfig& c);
+Status read_gguf_linear(const GgufKeys& keys, ModelConfig& c);
 // GGUF: the router's keys; layers that have a router are sparse.
 Status read_gguf_router(const GgufKeys& keys, ModelConfig& c);
 void find_sparse_layers(const formats::Gguf& file, ModelConfig& c);

@@ -49,7 +49,19 @@ Status check_layers(const ModelConfig& c, const std::string& where) {
     if (std::find(c.sliding.begin(), c.sliding.end(), true) != c.sliding.end() && c.window <= 0)
         return fail(Fault::out_of_range, "{}: sliding_window: expected a number of positions, saw {}", where,
                     c.window);
-    if (std::find(c.sparse.begin(), c.sparse.end(), true) == c.sparse.end()) return {};
+    const auto n_sparse = std::count(c.sparse.begin(), c.sparse.end(), true);
+    if (c.d_ff == 0 && n_sparse < c.n_layers)
+        return fail(Fault::corrupt, "{}: expected intermediate_size for the layers without experts, saw none",
+                    where);
+    const auto& l = c.linear;
+    if (std::find(l.layers.begin(), l.layers.end(), true) != l.layers.end() &&
+        (l.k_heads < 1 || l.v_heads % l.k_heads != 0 || l.k_dim < 1 || l.v_dim < 1 || l.taps < 1))
+        return fail(Fault::out_of_range,
+                    "{}: expected a linear attention with value heads in whole multiples of key heads, saw "
+                    "{} of {} and "
+                    "{} of {}",
+                    where, l.v_heads, l.v_dim, l.k_heads, l.k_dim);
+    if (n_sparse == 0) return {};
     const RouterConfig& r = c.router;
     if (r.n_experts < 1 || r.top_k < 1 || r.top_k > r.n_experts || c.expert_d_ff < 1 || !(r.scale > 0))
         return fail(Fault::out_of_range,

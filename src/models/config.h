@@ -65,6 +65,12 @@ struct ModelConfig {
     std::int64_t per_layer_width = 0;
     int n_shared_kv_layers = 0;
     bool wide_shared_mlp = false, values_are_keys = false;
+    // Layers with a recurrent state in place of keys and values (Qwen3-Next, Qwen3.5).
+    struct LinearAttention {
+        int k_heads = 0, v_heads = 0, k_dim = 0, v_dim = 0, taps = 0;
+        bool tiled = false, decay_is_ready = false;  // as GGUF files hold them
+        std::vector<bool> layers = {};               // which
+    } linear;
     bool qk_norm = false;                                 // where the family leaves it to the config
     double query_scale_beta = 0, query_scale_period = 1;  // Ministral 3
     // Mixture of experts.

@@ -189,7 +189,7 @@ Result<ModelConfig> read_hf_config(const Json& json, const std::string& where) {
     };
     HEARTH_TRY(c.vocab, count("vocab_size", kVocabSizeMax));
     HEARTH_TRY(c.d_model, count("hidden_size", kWidthMax));
-    HEARTH_TRY(c.d_ff, count("intermediate_size", kWidthMax));
+    HEARTH_TRY(c.d_ff, config.integer_or("intermediate_size", 0, 1, kWidthMax));
     HEARTH_TRY(c.context_max, config.integer_or("max_position_embeddings", 2048, 1, kContextMax));
     HEARTH_TRY(const std::int64_t n_layers, count("num_hidden_layers", kLayersMax));
     c.n_layers = static_cast<int>(n_layers);

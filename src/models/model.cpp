@@ -28,7 +28,8 @@ void reorder(std::span<const float> values, std::span<const std::int32_t> order)
 
 Result<kernels::PackedMatrix> load_matrix(Model& model, const TensorSpec& spec, ThreadPool& pool) {
     HEARTH_TRY(const LinearSource source, model.checkpoint.linear(spec.name, spec.shape));
-    const auto order = model.checkpoint.row_order(spec.name);
+    auto order = model.checkpoint.row_order(spec.name);
+    if (spec.row_order != nullptr && order.empty()) order = *spec.row_order;
     auto packed = source.scales ? kernels::pack_nvfp4(source.weight, *source.scales, source.scale, order,
                                                       model.arena, pool)
                                 : kernels::pack(source.weight, source.scale, order, model.arena, pool);

@@ -27,6 +27,22 @@ std::string_view name(Role role) {
             return "attn_output";
         case Role::attn_sinks:
             return "attn_sinks";
+        case Role::attn_gate:
+            return "attn_gate";
+        case Role::linear_in:
+            return "linear_in";
+        case Role::linear_gate:
+            return "linear_gate";
+        case Role::conv:
+            return "conv";
+        case Role::decay:
+            return "decay";
+        case Role::state_norm:
+            return "state_norm";
+        case Role::latent_down:
+            return "latent_down";
+        case Role::latent_up:
+            return "latent_up";
         case Role::ffn_gate:
             return "ffn_gate";
         case Role::ffn_up:
@@ -149,8 +165,8 @@ ValueId ProgramBuilder::linear(std::string_view out_name, ValueId x, std::string
     return out;
 }
 
-void ProgramBuilder::head_norm(ValueId x, std::string_view name, int head_dim) {
-    const TensorId weight = name.empty() ? kNone : tensor(name, Role::qk_norm, Shape{head_dim});
+void ProgramBuilder::head_norm(ValueId x, std::string_view name, int head_dim, Role role) {
+    const TensorId weight = name.empty() ? kNone : tensor(name, role, Shape{head_dim});
     Op& op = push(OpKind::head_norm);
     op.out = op.a = x;
     op.weight = weight;
@@ -256,6 +272,46 @@ ValueId ProgramBuilder::swiglu(std::string_view out_name, ValueId gate, ValueId 
     op.activation = activation;
     op.limit = limit;
     return out;
+}
+
+void ProgramBuilder::gate(ValueId x, ValueId scores) {
+    Op& op = push(OpKind::gate);
+    op.out = x;
+    op.a = scores;
+}
+
+ValueId ProgramBuilder::delta_rule(std::string_view out_name, ValueId u, ValueId b, ValueId a,
+                                   const DeltaSpec& spec) {
+    const ValueId mixed = value("mixed", spec.channels()), out = value(out_name, spec.v_width());
+    const TensorId taps = tensor("linear_attn.conv1d.weight", Role::conv, Shape{spec.channels(), spec.taps});
+    const TensorId decay = tensor("linear_attn.A_log", Role::decay, Shape{spec.v_heads});
+    const TensorId bias = tensor("linear_attn.dt_bias", Role::decay, Shape{spec.v_heads});
+    program_.states.push_back(
+        {.kind = StateSpec::Kind::recurrent, .layer = layer_, .floats = spec.state_floats()});
+    program_.deltas.push_back(spec);
+    const auto state = static_cast<StateId>(program_.states.size() - 1);
+    Op& convolve = push(OpKind::convolve);
+    convolve.out = mixed;
+    convolve.a = u;
+    convolve.weight = taps;
+    convolve.state = state;
+    convolve.spec = static_cast<int>(program_.deltas.size() - 1);
+    Op& op = push(OpKind::delta_rule);
+    op.out = out;
+    op.a = mixed;
+    op.b = b;
+    op.c = a;
+    op.weight = decay;
+    op.bias = bias;
+    op.state = state;
+    op.spec = static_cast<int>(program_.deltas.size() - 1);
+    return out;
+}
+
+void ProgramBuilder::reorder_rows(std::vector<std::int32_t> order) {
+    TensorSpec& last = program_.tensors.back();
+    HEARTH_CHECK(static_cast<std::int64_t>(order.size()) == last.shape[0], "an order names every row");
+    last.row_order = std::make_shared<const std::vector<std::int32_t>>(std::move(order));
 }
 
 void ProgramBuilder::scale_queries(ValueId q, double beta, double period) {

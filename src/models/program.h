@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,7 +28,15 @@ enum class Role {
     attn_k,
     attn_v,
     attn_output,
-    attn_sinks,  // a score a head
+    attn_sinks,   // a score a head
+    attn_gate,    // scales what attention gives
+    linear_in,    // what a recurrent layer reads
+    linear_gate,  // its output's gate, forgetting and learning rates
+    conv,         // taps of a convolution over the last tokens
+    decay,        // how fast a recurrent state forgets
+    state_norm,   // over what a recurrent state gives
+    latent_down,  // to and from the narrow latents of queries, keys and values
+    latent_up,
     ffn_gate,
     ffn_up,
     ffn_down,
@@ -49,9 +58,11 @@ struct TensorSpec {
     int fused_group = kNone;
     // Share of tokens that multiply by it: top_k / n_experts for an expert, else 1.
     double used = 1;
+    // Which row of the file each row is; null: in order.
+    std::shared_ptr<const std::vector<std::int32_t>> row_order = nullptr;
     // Added when loaded from safetensors: norms that files hold as distance from one. GGUF holds the sum.
     float plus = 0;
-    [[nodiscard]] bool is_vector() const { return shape.rank() < 2; }
+    [[nodiscard]] bool is_vector() const { return shape.rank() < 2 || role == Role::conv; }
 };
 
 struct Value {
@@ -83,7 +94,7 @@ struct RopeSpec {
     bool interleaved = false;  // pairs (2i, 2i + 1), else halves
 };
 
-enum class Activation { silu, gelu_tanh, gelu_erf, clamped_swiglu };
+enum class Activation { silu, gelu_tanh, gelu_erf, clamped_swiglu, sigmoid };
 
 // Experts of one layer, and how a token picks some. Sources: transformers' modeling files of each family.
 struct ExpertsSpec {
@@ -99,18 +110,38 @@ struct ExpertsSpec {
     TensorId expert_scale = kNone;  // [n_experts], multiplies weights
 };
 
+// A gated delta rule: a layer that keeps one matrix [k_dim, v_dim] a head in place of keys and values, and
+// the last inputs of its convolution. State of a sequence: [taps - 1, channels], then [v_heads, k_dim,
+// v_pad].
+struct DeltaSpec {
+    int k_heads = 0, v_heads = 0, k_dim = 0, v_dim = 0, taps = 0;
+    bool tiled = false;           // value head h goes with key head h % k_heads, else h / (v_heads / k_heads)
+    bool decay_is_ready = false;  // the decay tensor holds -exp(A_log), else A_log
+    [[nodiscard]] std::int64_t channels() const {
+        return 2LL * k_heads * k_dim + std::int64_t{v_heads} * v_dim;
+    }
+    [[nodiscard]] std::int64_t v_width() const { return std::int64_t{v_heads} * v_dim; }
+    [[nodiscard]] std::int64_t v_pad() const { return (v_dim + 15) / 16 * 16; }
+    [[nodiscard]] std::int64_t tail_floats() const { return (taps - 1) * channels(); }
+    [[nodiscard]] std::int64_t state_floats() const { return tail_floats() + v_heads * k_dim * v_pad(); }
+};
+
 enum class OpKind {
-    embed,          // out = rows of `weight` by token id
-    rms_norm,       // out = norm(a) * weight
-    linear,         // out = a weight^T (+ bias)
-    head_norm,      // out, in place: each head of width head_dim is normed with weight
-    rope,           // out, in place: rotates each head by its token's position
-    attention,      // out = attention of queries a over `state`, after keys b and values c, if any, join it
-    swiglu,         // out = activation(a) * b
-    add,            // out += a
-    copy,           // out = a
-    scale,          // out, in place: times value, or times the one number of `weight`
-    softcap,        // out, in place: value * tanh(out / value)
+    embed,       // out = rows of `weight` by token id
+    rms_norm,    // out = norm(a) * weight
+    linear,      // out = a weight^T (+ bias)
+    head_norm,   // out, in place: each head of width head_dim is normed with weight
+    rope,        // out, in place: rotates each head by its token's position
+    attention,   // out = attention of queries a over `state`, after keys b and values c, if any, join it
+    swiglu,      // out = activation(a) * b
+    add,         // out += a
+    gate,        // out, in place: each of a.width equal parts times sigmoid of its number in a
+    convolve,    // out = silu of a convolution of a over its token and the last ones, which `state` keeps
+    delta_rule,  // out = what a gated delta rule over `state` gives for queries, keys and values a; b, c its
+                 // rates
+    copy,        // out = a
+    scale,       // out, in place: times value, or times the one number of `weight`
+    softcap,     // out, in place: value * tanh(out / value)
     scale_queries,  // out, in place: times 1 + value * ln(1 + floor(position / period))
     route,          // out = [expert, weight] pairs of the best experts by scores a, best first
     experts,        // out = sum over pairs b of weight * expert(a), in order of rank
@@ -140,6 +171,7 @@ struct Program {
     std::vector<StateSpec> states;
     std::vector<RopeSpec> ropes;
     std::vector<ExpertsSpec> experts;
+    std::vector<DeltaSpec> deltas;
     std::vector<Op> ops;
     ValueId logits = kNone;  // [n_selected, vocab]
     [[nodiscard]] std::int64_t kv_bytes_per_token(int bytes_per_element) const;
@@ -174,7 +206,7 @@ class ProgramBuilder {
     // `tensor` without suffix: "self_attn.q_proj"; ".weight" and, if has_bias, ".bias" are added.
     ValueId linear(std::string_view out, ValueId x, std::string_view tensor, Role role, std::int64_t rows,
                    bool has_bias, int fused_group = kNone);
-    void head_norm(ValueId x, std::string_view tensor, int head_dim);
+    void head_norm(ValueId x, std::string_view tensor, int head_dim, Role role = Role::qk_norm);
     int new_rope(const RopeConfig& rope, int head_dim, bool interleaved = false);  // for all layers
     void rope(ValueId x, int rope);
     ValueId attention(std::string_view out, ValueId q, ValueId k, ValueId v, const AttentionShape& shape,
@@ -190,6 +222,12 @@ class ProgramBuilder {
     void scale(ValueId x, double factor);
     void scale(ValueId x, std::string_view tensor);  // by one number
     void softcap(ValueId x, double cap);
+    void gate(ValueId x, ValueId scores);
+    // u: [q | k | v] of all heads; rates: [b | a] of the value heads. Tensors linear_attn.{conv1d.weight,
+    // A_log, dt_bias}.
+    ValueId delta_rule(std::string_view out, ValueId u, ValueId b, ValueId a, const DeltaSpec& spec);
+    // The rows of the tensor declared last stand in the file in this order.
+    void reorder_rows(std::vector<std::int32_t> order);
     void scale_queries(ValueId q, double beta, double period);
     // A layer's experts: `experts` is "mlp.experts"; expert e's tensors are "mlp.experts.E.gate_proj.weight"
     // and so on, whatever the file calls and stacks them (checkpoint.h).

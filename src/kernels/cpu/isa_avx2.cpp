@@ -26,6 +26,8 @@ namespace {
 #include "kernels/cpu/elementwise.inl"
 
 #include "kernels/cpu/activations.inl"
+
+#include "kernels/cpu/delta_rule.inl"
 }  // namespace
 
 #define HEARTH_TABLE hearth_kernels_avx2

@@ -1,0 +1,73 @@
+// models/arch/qwen3_5_moe.cpp - Qwen3.5 and 3.6 with experts: gated delta rules and gated attention by turns.
+// Source: transformers, models/qwen3_5_moe/modeling_qwen3_5_moe.py.
+#include "models/architecture.h"
+#include "models/blocks.h"
+
+namespace hearth::models {
+namespace {
+
+Status read_hf(const JsonCursor& config, ModelConfig& c) {
+    HEARTH_TRY_STATUS(read_hf_linear(config, c));
+    HEARTH_TRY(c.router.n_experts, read_count(config, "num_experts", 256, kExpertsMax));
+    HEARTH_TRY(c.router.n_experts, read_count(config, "num_local_experts", c.router.n_experts, kExpertsMax));
+    HEARTH_TRY(c.router.top_k, read_count(config, "num_experts_per_tok", 8, kExpertsMax));
+    HEARTH_TRY(c.expert_d_ff, config.integer_or("moe_intermediate_size", 512, 1, kWidthMax));
+    HEARTH_TRY(c.shared_expert_d_ff, config.integer_or("shared_expert_intermediate_size", 512, 1, kWidthMax));
+    c.router.renormalise = true;
+    c.sparse.assign(static_cast<std::size_t>(c.n_layers), true);
+    return {};
+}
+
+Status read_gguf(const GgufKeys& keys, ModelConfig& c) {
+    HEARTH_TRY_STATUS(read_gguf_linear(keys, c));
+    HEARTH_TRY_STATUS(read_gguf_router(keys, c));
+    c.router.renormalise = true;
+    return {};
+}
+
+void layer(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
+    if (c.linear.layers[static_cast<std::size_t>(b.layer())])
+        delta_block(b, c, x, false);
+    else
+        gated_attention_block(b, c, x);
+    sparse_block_with_shared(b, c, x);
+}
+
+Program build(const ModelConfig& c) { return decoder(c, layer); }
+
+constexpr ModuleNames kModules[] = {
+    {"linear_attn.in_proj_qkv", "attn_qkv"},
+    {"linear_attn.in_proj_z", "attn_gate"},
+    {"linear_attn.in_proj_b", "ssm_beta"},
+    {"linear_attn.in_proj_a", "ssm_alpha"},
+    {"linear_attn.conv1d", "ssm_conv1d"},
+    {"linear_attn.A_log", "ssm_a"},
+    {"linear_attn.dt_bias", "ssm_dt.bias"},
+    {"linear_attn.norm", "ssm_norm"},
+    {"linear_attn.out_proj", "ssm_out"},
+    {"post_attention_layernorm", "post_attention_norm"},
+    {"mlp.shared_expert_gate", "ffn_gate_inp_shexp"},
+    {"mlp.shared_expert.gate_proj", "ffn_gate_shexp"},
+    {"mlp.shared_expert.up_proj", "ffn_up_shexp"},
+    {"mlp.shared_expert.down_proj", "ffn_down_shexp"},
+};
+
+}  // namespace
+
+extern const Architecture k_qwen3_5_moe;
+const Architecture k_qwen3_5_moe = {
+    .name = "qwen3_5_moe",
+    .hf_class = "Qwen3_5MoeForCausalLM",
+    .model_types = "qwen3_5_moe qwen3_5_moe_text",
+    .gguf_names = "qwen35moe",
+    .head_dim_default = 256,
+    .kv_heads_default = 2,
+    .partial_rotary_default = 0.25,
+    .norm_plus = 1,
+    .read_hf = read_hf,
+    .read_gguf = read_gguf,
+    .gguf_modules = kModules,
+    .build = build,
+    .notes = "text part of Qwen3.5 and 3.6 mixtures; multi-token prediction is left aside"};
+
+}  // namespace hearth::models
