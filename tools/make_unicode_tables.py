@@ -3,7 +3,8 @@
 
 The classes come from the regex engine inside the `tokenizers` package, not from the newest Unicode data: token ids
 depend on them, so the reference's own idea of a letter is the right one. `word` is what its added tokens call a word
-character (single_word). Special casing (one character to several) comes from Python's str methods.
+character (single_word); `accent`, `removed_by_bert`, `punctuation_of_bert` and `combining` are what its BertNormalizer
+(strip_accents, clean_text), BertPreTokenizer and StripAccents single out. Special casing (one character to several) comes from Python's str methods.
 """
 import platform
 import sys
@@ -11,7 +12,7 @@ import unicodedata
 from pathlib import Path
 
 import tokenizers
-from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 CLASSES = [  # name, pattern; the order is that of the bits in unicode.h
     ("upper", r"\p{Lu}"), ("lower", r"\p{Ll}"), ("title", r"\p{Lt}"), ("modifier", r"\p{Lm}"),
@@ -35,6 +36,15 @@ def word_members() -> set[int]:
     return {c for c in SCALARS if tokenizer.encode("x" + chr(c)).tokens[0] != "x"}
 
 
+def bert_members() -> list[set[int]]:
+    accents = normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=False, strip_accents=True, lowercase=False)
+    clean = normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=False, strip_accents=False, lowercase=False)
+    punctuation, strip = pre_tokenizers.BertPreTokenizer(), normalizers.StripAccents()
+    gone = lambda normalizer: {c for c in SCALARS if normalizer.normalize_str("x" + chr(c)) == "x"}
+    apart = {c for c in SCALARS if [p for p, _ in punctuation.pre_tokenize_str("x" + chr(c) + "x")] == ["x", chr(c), "x"]}
+    return [gone(accents), gone(clean), apart, gone(strip)]
+
+
 def rows(items: list[str], per_line: int) -> str:
     return "\n".join("    " + " ".join(items[i:i + per_line]) for i in range(0, len(items), per_line))
 
@@ -44,8 +54,9 @@ def main() -> None:
     for index, (_, pattern) in enumerate(CLASSES):
         for c in members(pattern):
             bits[c] |= 1 << index
-    for c in word_members():
-        bits[c] |= 1 << len(CLASSES)
+    for index, found in enumerate([word_members(), *bert_members()], len(CLASSES)):
+        for c in found:
+            bits[c] |= 1 << index
     runs, last = [], None
     for c, value in enumerate(bits):
         if value != last:

@@ -25,6 +25,8 @@ inline constexpr std::size_t kVocabMax = 1u << 24;
 inline constexpr std::size_t kPatternBytesMax = 16u << 10;
 inline constexpr std::uint32_t kPatternStepsMax = 10'000'000;
 inline constexpr std::uint32_t kPatternHeapKibMax = 256u << 10;
+// How many times as long a text may become by normalization: NFKD makes 33 bytes of 3 (U+FDFA).
+inline constexpr std::size_t kNormalizedGrowthMax = 64;
 
 // JSON from files and from requests.
 inline constexpr std::size_t kJsonDepthMax = 128;

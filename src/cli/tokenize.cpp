@@ -97,7 +97,9 @@ Result<int> run(const Options& options, bool json) {
 
 Action setup(CLI::App& app, const GlobalOptions& global) {
     auto options = std::make_shared<Options>();
-    app.add_option("MODEL", options->model, "a model folder, a tokenizer.json, or a .gguf")->required();
+    app.add_option("MODEL", options->model,
+                   "a model folder, a tokenizer.json, tokenizer.model or tekken.json, or a .gguf")
+        ->required();
     app.add_option("FILE", options->file, "the text (default: standard input)");
     app.add_flag("--ids", options->ids, "the bare ids on one line");
     app.add_flag("--special", options->special, "read control tokens that stand in the text");

@@ -21,10 +21,8 @@ struct Split {
     std::string_view pattern, name;
 };
 constexpr Split kSplits[] = {
-    {text::kPatternGpt2, "gpt-2"},
-    {text::kPatternLlama3, "llama-bpe"},
-    {text::kPatternQwen2, "qwen2"},
-    {text::kPatternQwen35, "qwen35"},
+    {text::kPatternGpt2, "gpt-2"},    {text::kPatternLlama3, "llama-bpe"}, {text::kPatternQwen2, "qwen2"},
+    {text::kPatternQwen35, "qwen35"}, {text::kPatternO200k, "gpt-4o"},     {text::kPatternTekken, "tekken"},
 };
 
 Result<std::optional<Json>> read_optional(const fs::path& path) {

@@ -49,6 +49,36 @@ Result<std::vector<int>> token_types(const Gguf& gguf, std::string_view where) {
     return types;
 }
 
+// Numbers of any float type; nothing when absent.
+Result<std::vector<double>> scores(const Gguf& gguf, std::string_view where) {
+    constexpr const char* kKey = "tokenizer.ggml.scores";
+    std::vector<double> out;
+    if (gguf.find_key(kKey) == nullptr) return out;
+    const auto array = gguf.array(kKey);
+    if (!array) return fail(array.error().at(where));
+    out.reserve((*array)->n);
+    for (std::uint64_t i = 0; i < (*array)->n; ++i) {
+        const formats::GgufScalar value = (*array)->at(i);
+        const auto* const number = std::get_if<double>(&value);
+        if (number == nullptr)
+            return fail(Fault::corrupt, "{}: {}[{}]: expected a floating-point number, saw another type",
+                        where, kKey, i);
+        out.push_back(*number);
+    }
+    return out;
+}
+
+// SentencePiece's character map, an array of bytes.
+Result<std::string> charsmap(const Gguf& gguf, std::string_view where) {
+    constexpr const char* kKey = "tokenizer.ggml.precompiled_charsmap";
+    if (gguf.find_key(kKey) == nullptr) return std::string();
+    const auto array = gguf.array(kKey);
+    if (!array) return fail(array.error().at(where));
+    if ((*array)->type != formats::GgufType::u8 && (*array)->type != formats::GgufType::i8)
+        return fail(Fault::corrupt, "{}: {}: expected an array of bytes, saw another type", where, kKey);
+    return std::string(reinterpret_cast<const char*>((*array)->raw.data()), (*array)->raw.size());
+}
+
 }  // namespace
 
 Result<text::GgufVocabulary> read_gguf_vocabulary(const Gguf& gguf, std::string_view where) {
@@ -69,10 +99,17 @@ Result<text::GgufVocabulary> read_gguf_vocabulary(const Gguf& gguf, std::string_
     if (gguf.find_key("tokenizer.ggml.merges") != nullptr) {
         HEARTH_TRY(v.merges, texts(gguf, "tokenizer.ggml.merges", where));
     }
+    HEARTH_TRY(v.scores, scores(gguf, where));
+    HEARTH_TRY(v.charsmap, charsmap(gguf, where));
     HEARTH_TRY(v.bos, token_id(gguf, "tokenizer.ggml.bos_token_id", where));
     HEARTH_TRY(v.eos, token_id(gguf, "tokenizer.ggml.eos_token_id", where));
     HEARTH_TRY(v.pad, token_id(gguf, "tokenizer.ggml.padding_token_id", where));
     HEARTH_TRY(v.unk, token_id(gguf, "tokenizer.ggml.unknown_token_id", where));
+    // Spelled so by the converter.
+    HEARTH_TRY(v.sep, token_id(gguf, "tokenizer.ggml.seperator_token_id", where));
+    HEARTH_TRY(v.cls, token_id(gguf, "tokenizer.ggml.cls_token_id", where));
+    HEARTH_TRY(v.add_space_prefix, flag(gguf, "tokenizer.ggml.add_space_prefix", where));
+    HEARTH_TRY(v.remove_extra_whitespaces, flag(gguf, "tokenizer.ggml.remove_extra_whitespaces", where));
     HEARTH_TRY(v.add_bos, flag(gguf, "tokenizer.ggml.add_bos_token", where));
     HEARTH_TRY(v.add_eos, flag(gguf, "tokenizer.ggml.add_eos_token", where));
     return v;

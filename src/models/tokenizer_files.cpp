@@ -103,6 +103,26 @@ Result<LoadedTemplate> template_from_gguf(const fs::path& path) {
     return LoadedTemplate{std::move(parsed), token(vocabulary.bos), token(vocabulary.eos)};
 }
 
+// tokenizer.json says most; the others are read where it is absent.
+fs::path tokenizer_file(const fs::path& folder) {
+    for (const char* name : {"tokenizer.json", "tokenizer.model", "tekken.json"})
+        if (has_file(folder / name)) return folder / name;
+    return folder / "tokenizer.json";
+}
+
+Result<text::TokenizerSpec> read_spec(const fs::path& file) {
+    HEARTH_TRY(const std::string bytes, read_text(file, kTextFileBytesMax));
+    if (file.filename().string().starts_with("tekken")) return text::read_tekken_json(bytes, file.string());
+    const fs::path folder = file.parent_path();
+    HEARTH_TRY(const std::string config, read_config(folder));
+    if (file.extension() != ".model") return text::read_tokenizer_json(bytes, config, file.string());
+    HEARTH_TRY(text::TokenizerSpec spec, text::read_sentencepiece_model(bytes, file.string()));
+    if (!config.empty())
+        HEARTH_TRY_STATUS(
+            text::apply_tokenizer_config(config, (folder / "tokenizer_config.json").string(), spec));
+    return spec;
+}
+
 }  // namespace
 
 Result<text::Tokenizer> load_tokenizer(const fs::path& path) {
@@ -112,10 +132,7 @@ Result<text::Tokenizer> load_tokenizer(const fs::path& path) {
         HEARTH_TRY(text::TokenizerSpec spec, text::spec_from_gguf(std::move(vocabulary)));
         return text::Tokenizer::make(std::move(spec));
     }
-    const fs::path file = is_folder(path) ? path / "tokenizer.json" : path;
-    HEARTH_TRY(const std::string json, read_text(file, kTextFileBytesMax));
-    HEARTH_TRY(const std::string config, read_config(file.parent_path()));
-    HEARTH_TRY(text::TokenizerSpec spec, text::read_tokenizer_json(json, config, file.string()));
+    HEARTH_TRY(text::TokenizerSpec spec, read_spec(is_folder(path) ? tokenizer_file(path) : path));
     return text::Tokenizer::make(std::move(spec));
 }
 

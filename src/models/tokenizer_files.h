@@ -10,8 +10,8 @@
 
 namespace hearth::models {
 
-// `path`: a model folder, a tokenizer.json, or a .gguf (a vocabulary alone is enough). Errors: not_found, and
-// those of text::read_tokenizer_json and text::spec_from_gguf.
+// `path`: a model folder, a tokenizer.json, tokenizer.model (SentencePiece) or tekken.json, or a .gguf (a
+// vocabulary alone is enough). Errors: not_found, and those of text/tokenizer_spec.h's readers.
 Result<text::Tokenizer> load_tokenizer(const fs::path& path);
 
 struct LoadedTemplate {

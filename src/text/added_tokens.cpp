@@ -40,6 +40,15 @@ bool stands_alone(std::string_view text, std::size_t begin, std::size_t end) {
     return !word_before && !word_after;
 }
 
+// Whether a token at [begin, end) of the caller's text reaches into a stretch where it does not count.
+bool is_quoted(std::span<const QuotedRange> quoted, std::size_t begin, std::size_t end, bool special) {
+    const auto first = std::partition_point(quoted.begin(), quoted.end(),
+                                            [begin](const QuotedRange& range) { return range.end <= begin; });
+    return std::any_of(first, quoted.end(), [&](const QuotedRange& range) {
+        return range.begin < end && range.begin < range.end && (special || !range.added);
+    });
+}
+
 }  // namespace
 
 void AddedTokenFinder::add(const TokenizerSpec::Added& token) {
@@ -56,24 +65,33 @@ void AddedTokenFinder::add(const TokenizerSpec::Added& token) {
     tokens_.push_back(token);
 }
 
-std::optional<AddedTokenFinder::Match> AddedTokenFinder::longest_at(std::string_view text,
-                                                                    std::size_t at) const {
+std::optional<AddedTokenFinder::Match> AddedTokenFinder::longest_at(
+    const TracedText& traced, std::size_t at, std::span<const QuotedRange> quoted) const {
+    const std::string_view text = traced.text;
     std::optional<Match> best;
     std::uint32_t node = 0;
     for (std::size_t i = at; i < text.size(); ++i) {
         const auto edge = edges_.find(std::uint64_t{node} << 8 | static_cast<unsigned char>(text[i]));
         if (edge == edges_.end()) break;
         node = edge->second;
-        if (token_at_[node] >= 0) best = {i + 1, &tokens_[static_cast<std::size_t>(token_at_[node])]};
+        if (token_at_[node] < 0) continue;
+        const TokenizerSpec::Added& token = tokens_[static_cast<std::size_t>(token_at_[node])];
+        if (!quoted.empty() &&
+            is_quoted(quoted, traced.origin_of(at), traced.origin_of(i + 1), token.special))
+            continue;
+        best = {i + 1, &token};
     }
     return best;
 }
 
-void AddedTokenFinder::cut(std::string_view text, bool parse_special, std::vector<Stretch>& out) const {
+void AddedTokenFinder::cut(const TracedText& traced, const EncodeOptions& options,
+                           std::vector<Stretch>& out) const {
+    const std::string_view text = traced.text;
     std::size_t plain = 0;  // where the text since the last match begins
     for (std::size_t at = 0; at < text.size() && !tokens_.empty();) {
-        const auto match =
-            starts_[static_cast<unsigned char>(text[at])] ? longest_at(text, at) : std::nullopt;
+        const auto match = starts_[static_cast<unsigned char>(text[at])]
+                               ? longest_at(traced, at, options.quoted)
+                               : std::nullopt;
         if (!match) {
             ++at;
             continue;
@@ -81,7 +99,7 @@ void AddedTokenFinder::cut(std::string_view text, bool parse_special, std::vecto
         std::size_t begin = at, end = match->end;
         at = match->end;  // a match that is refused is passed over whole
         const TokenizerSpec::Added& token = *match->token;
-        if (token.special && !parse_special) continue;
+        if (token.special && !options.parse_special) continue;
         if (token.single_word && !stands_alone(text, begin, end)) continue;
         if (token.lstrip) begin = space_begin(text, begin, plain);
         if (token.rstrip) end = space_end(text, end);

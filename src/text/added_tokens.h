@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "text/splitter.h"
 #include "text/tokenizer.h"
+#include "text/traced_text.h"
 
 namespace hearth::text {
 
@@ -26,15 +28,16 @@ class AddedTokenFinder {
     [[nodiscard]] bool empty() const { return tokens_.empty(); }
 
     // Cuts the text into stretches in order, none of them empty. Control tokens count only with
-    // parse_special.
-    void cut(std::string_view text, bool parse_special, std::vector<Stretch>& out) const;
+    // parse_special; quoted ranges are of the caller's text.
+    void cut(const TracedText& text, const EncodeOptions& options, std::vector<Stretch>& out) const;
 
   private:
     struct Match {
         std::size_t end;
         const TokenizerSpec::Added* token;
     };
-    [[nodiscard]] std::optional<Match> longest_at(std::string_view text, std::size_t at) const;
+    [[nodiscard]] std::optional<Match> longest_at(const TracedText& text, std::size_t at,
+                                                  std::span<const QuotedRange> quoted) const;
 
     std::vector<TokenizerSpec::Added> tokens_;
     std::unordered_map<std::uint64_t, std::uint32_t> edges_;  // node << 8 | byte -> node

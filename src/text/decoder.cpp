@@ -6,7 +6,7 @@ namespace hearth::text {
 
 std::string StreamDecoder::push(int id) {
     if (skip_special_ && tokenizer_->is_special(id)) return {};
-    held_ += tokenizer_->piece_bytes(id);
+    held_ += tokenizer_->next_bytes(id, state_);
     std::string out;
     std::size_t at = 0;
     while (at < held_.size()) {
@@ -22,6 +22,7 @@ std::string StreamDecoder::push(int id) {
 std::string StreamDecoder::flush() {
     std::string out = replace_invalid(held_);
     held_.clear();
+    state_ = {};
     return out;
 }
 

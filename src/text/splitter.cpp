@@ -10,7 +10,8 @@
 namespace hearth::text {
 namespace {
 
-using Behavior = TokenizerSpec::Split::Behavior;
+using Behavior = PreTokenizerStep::Behavior;
+using Match = PreTokenizerStep::Match;
 
 // A character and where the next one begins. At the end of the text: no classes, next == at.
 struct Seen {
@@ -160,52 +161,105 @@ class Collector {
 
 }  // namespace
 
-Result<Splitter> Splitter::make(const TokenizerSpec::Split& split, std::string_view where) {
+Result<Splitter> Splitter::make(const PreTokenizerStep& split, std::string_view where) {
+    Splitter splitter;
+    splitter.behavior_ = split.behavior;
+    splitter.invert_ = split.invert;
+    switch (split.match) {
+        case Match::spaces:
+            splitter.matcher_ = Matcher::spaces;
+            return splitter;
+        case Match::punctuation:
+            splitter.matcher_ = Matcher::punctuation;
+            return splitter;
+        case Match::words:
+            splitter.matcher_ = Matcher::words;
+            return splitter;
+        case Match::literal:
+            return make_with_pcre2(split, where);
+        case Match::regex:
+            break;
+    }
     constexpr std::pair<std::string_view, Matcher> kKnown[] = {
         {kPatternGpt2, Matcher::gpt2},
         {kPatternLlama3, Matcher::llama3},
         {kPatternQwen2, Matcher::qwen2},
         {kPatternQwen35, Matcher::qwen35},
     };
-    if (!split.literal) {
-        for (const auto& [pattern, matcher] : kKnown) {
-            if (split.pattern != pattern) continue;
-            Splitter splitter;
-            splitter.matcher_ = matcher;
-            splitter.behavior_ = split.behavior;
-            splitter.invert_ = split.invert;
-            return splitter;
-        }
+    for (const auto& [pattern, matcher] : kKnown) {
+        if (split.pattern != pattern) continue;
+        splitter.matcher_ = matcher;
+        return splitter;
     }
     return make_with_pcre2(split, where);
 }
 
-Result<Splitter> Splitter::make_with_pcre2(const TokenizerSpec::Split& split, std::string_view where) {
+Result<Splitter> Splitter::make_with_pcre2(const PreTokenizerStep& split, std::string_view where) {
     Splitter splitter;
     splitter.behavior_ = split.behavior;
     splitter.invert_ = split.invert;
-    HEARTH_TRY(splitter.regex_, Regex::compile(split.pattern, split.literal, where));
+    HEARTH_TRY(splitter.regex_, Regex::compile(split.pattern, split.match == Match::literal, where));
     return splitter;
 }
 
-Status Splitter::split(std::string_view whole, ByteRange range, std::vector<ByteRange>& out) const {
-    const std::string_view text = whole.substr(range.first, range.second - range.first);
-    Collector collector(behavior_, invert_, range.first, out);
-    std::size_t at = 0;
+Result<std::vector<ByteRange>> Splitter::split(std::string_view text,
+                                               const std::vector<ByteRange>& words) const {
+    std::vector<ByteRange> out;
+    out.reserve(words.size());
     if (matcher_ != Matcher::pcre2) {
-        while (at < text.size()) {
-            const std::size_t end = matcher_ == Matcher::gpt2     ? gpt2_end(text, at)
-                                    : matcher_ == Matcher::llama3 ? llama3_end(text, at, 3, kLetter)
-                                    : matcher_ == Matcher::qwen2  ? llama3_end(text, at, 1, kLetter)
-                                                                  : llama3_end(text, at, 1, kLetter | kMark);
-            collector.add(at, end, true);
+        for (const auto& [begin, end] : words) split_by_matcher(text.substr(begin, end - begin), begin, out);
+        return out;
+    }
+    // A word is matched alone: `^`, `$` and what looks around see its ends.
+    for (const auto& [begin, end] : words) {
+        const std::string_view word = text.substr(begin, end - begin);
+        HEARTH_TRY_STATUS(split_by_regex(Regex::Subject(word), word, begin, out));
+    }
+    return out;
+}
+
+void Splitter::split_by_matcher(std::string_view text, std::size_t base, std::vector<ByteRange>& out) const {
+    Collector collector(behavior_, invert_, base, out);
+    const auto of_class = [&](Classes bits) {
+        for (std::size_t at = 0; at < text.size();) {
+            const Seen c = see(text, at);
+            if (c.is(bits)) {
+                collector.add(at, c.next, true);
+                at = c.next;
+                continue;
+            }
+            const std::size_t end = run_end(text, at, [bits](const Seen& other) { return !other.is(bits); });
+            collector.add(at, end, false);
             at = end;
         }
-        return {};
+    };
+    if (matcher_ == Matcher::spaces) return of_class(kSpace);
+    if (matcher_ == Matcher::punctuation) return of_class(kBertPunctuation);
+    for (std::size_t at = 0; at < text.size();) {
+        std::size_t end = at;
+        bool matched = true;
+        if (matcher_ == Matcher::words) {
+            const Seen s = see(text, at);
+            const auto kind = [](const Seen& c) { return c.is(kWord) ? 1 : c.is(kSpace) ? 0 : 2; };
+            matched = kind(s) != 0;
+            end = run_end(text, at, [&](const Seen& c) { return kind(c) == kind(s); });
+        } else {
+            end = matcher_ == Matcher::gpt2     ? gpt2_end(text, at)
+                  : matcher_ == Matcher::llama3 ? llama3_end(text, at, 3, kLetter)
+                  : matcher_ == Matcher::qwen2  ? llama3_end(text, at, 1, kLetter)
+                                                : llama3_end(text, at, 1, kLetter | kMark);
+        }
+        collector.add(at, end, matched);
+        at = end;
     }
-    std::size_t gap = 0;  // where the text since the last match begins
+}
+
+Status Splitter::split_by_regex(const Regex::Subject& subject, std::string_view text, std::size_t base,
+                                std::vector<ByteRange>& out) const {
+    Collector collector(behavior_, invert_, base, out);
+    std::size_t at = 0, gap = 0;  // gap: where the text since the last match begins
     while (at <= text.size()) {
-        HEARTH_TRY(const auto match, regex_.find(text, at));
+        HEARTH_TRY(const auto match, regex_.find(subject, at));
         if (!match) break;
         const auto [begin, end] = *match;
         if (end == begin) {  // an empty match cuts nothing here: go on at the next character

@@ -7,7 +7,7 @@
 
 #include "base/result.h"
 #include "text/regex.h"
-#include "text/tokenizer.h"
+#include "text/tokenizer_spec.h"
 
 namespace hearth::text {
 
@@ -24,22 +24,43 @@ inline constexpr std::string_view kPatternQwen35 =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|)"
     R"(\s*[\r\n]+|\s+(?!\S)|\s+)";
 
+// GPT-4o, gpt-oss, Llama 4; and Mistral's tekken, which leaves contractions alone and takes digits one by
+// one.
+inline constexpr std::string_view kPatternO200k =
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
+    R"(\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+inline constexpr std::string_view kPatternTekken =
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|)"
+    R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|)"
+    R"(\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+// DeepSeek V3 splits three times.
+inline constexpr std::string_view kPatternDigits3 = R"(\p{N}{1,3})";
+inline constexpr std::string_view kPatternDeepseekHan = R"([一-龥぀-ゟ゠-ヿ]+)";
+inline constexpr std::string_view kPatternDeepseekV3 =
+    R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|)"
+    R"(\s*[\r\n]+|\s+(?!\S)|\s+)";
+
 using ByteRange = std::pair<std::size_t, std::size_t>;  // [first, second)
 
 // One split. Known patterns go to own matchers, all others to PCRE2.
 class Splitter {
   public:
-    static Result<Splitter> make(const TokenizerSpec::Split& split, std::string_view where);
+    static Result<Splitter> make(const PreTokenizerStep& split, std::string_view where);
     // The same through PCRE2 always: the oracle of the own matchers.
-    static Result<Splitter> make_with_pcre2(const TokenizerSpec::Split& split, std::string_view where);
+    static Result<Splitter> make_with_pcre2(const PreTokenizerStep& split, std::string_view where);
 
-    // Appends the words of text[range] in order; none is empty. The text must be valid UTF-8.
-    Status split(std::string_view text, ByteRange range, std::vector<ByteRange>& out) const;
+    // Cuts each of `words`, ranges of the text in order, into words in order; none is empty. The text must be
+    // valid UTF-8.
+    Result<std::vector<ByteRange>> split(std::string_view text, const std::vector<ByteRange>& words) const;
 
   private:
-    enum class Matcher { pcre2, gpt2, llama3, qwen2, qwen35 };
+    enum class Matcher { pcre2, gpt2, llama3, qwen2, qwen35, spaces, punctuation, words };
+    Status split_by_regex(const Regex::Subject& subject, std::string_view word, std::size_t base,
+                          std::vector<ByteRange>& out) const;
+    void split_by_matcher(std::string_view word, std::size_t base, std::vector<ByteRange>& out) const;
     Matcher matcher_ = Matcher::pcre2;
-    TokenizerSpec::Split::Behavior behavior_ = TokenizerSpec::Split::Behavior::isolated;
+    PreTokenizerStep::Behavior behavior_ = PreTokenizerStep::Behavior::isolated;
     bool invert_ = false;
     Regex regex_;
 };

@@ -1,163 +1,19 @@
-// text/tokenizer.cpp - puts the parts together: added tokens, normalization, words, merges; and the way back.
+// text/tokenizer.cpp - puts the parts together: added tokens, normalization, words, the model; and the way
+// back.
 #include "text/tokenizer.h"
 
-#include <algorithm>
-#include <array>
 #include <limits>
-#include <unordered_map>
 
 #include "base/limits.h"
-#include "text/added_tokens.h"
-#include "text/bpe.h"
-#include "text/byte_alphabet.h"
-#include "text/normalizer.h"
-#include "text/quote.h"
-#include "text/splitter.h"
+#include "text/tokenizer_impl.h"
+#include "text/utf8.h"
 
 namespace hearth::text {
 
-struct Tokenizer::Impl {
-    TokenizerSpec spec;
-    std::vector<std::string> bytes;                            // by id
-    std::vector<unsigned char> special;                        // by id
-    std::unordered_map<std::string_view, int> id_of_spelling;  // views into spec.tokens
-    std::unordered_map<std::string_view, int> id_of_word;  // raw bytes, for ignore_merges; views into bytes
-    std::unordered_map<std::string, int> id_of_added;
-    std::array<int, 256> id_of_byte{};
-    AddedTokenFinder finder, normalized_finder;
-    std::vector<Splitter> splitters;
-    MergeTable merges;
-
-    Status index_tokens();
-    Status index_added();
-    void index_words();
-    Status index_merges();
-    Status check_ids() const;
-    Status encode_stretch(const TracedText& text, Encoding& out) const;
-    Status encode_word(std::string_view word, std::size_t word_at, const TracedText& text, WordMerger& merger,
-                       std::vector<Part>& parts, Encoding& out) const;
-};
-
-Status Tokenizer::Impl::index_tokens() {
-    const std::size_t n = spec.tokens.size();
-    bytes.resize(n);
-    special.resize(n);
-    id_of_spelling.reserve(n);
-    for (std::size_t id = 0; id < n; ++id) {
-        const std::string& spelling = spec.tokens[id];
-        if (spelling.empty()) continue;
-        if (spelling.size() > kTokenBytesMax)
-            return fail(Fault::out_of_range, "{}: token {}: expected at most {} bytes, saw {}", spec.where,
-                        id, kTokenBytesMax, spelling.size());
-        const auto [other, is_new] = id_of_spelling.emplace(spelling, static_cast<int>(id));
-        if (!is_new)
-            return fail(Fault::corrupt, "{}: token {}: expected a token of its own, saw that of id {} again",
-                        spec.where, id, other->second);
-        auto raw = bytes_of_spelling(spelling);
-        bytes[id] = raw ? std::move(raw).value() : spelling;
-    }
-    return {};
-}
-
-Status Tokenizer::Impl::index_added() {
-    for (std::size_t i = 0; i < spec.added.size(); ++i) {
-        const TokenizerSpec::Added& token = spec.added[i];
-        if (token.id < 0 || static_cast<std::size_t>(token.id) >= spec.tokens.size())
-            return fail(Fault::corrupt, "{}: added token {}: expected an id below {}, saw {}", spec.where, i,
-                        spec.tokens.size(), token.id);
-        if (token.content.empty() || token.content.size() > kTokenBytesMax)
-            return fail(Fault::corrupt, "{}: added token {}: expected 1 to {} bytes of content, saw {}",
-                        spec.where, i, kTokenBytesMax, token.content.size());
-        if (!is_valid_utf8(token.content))
-            return fail(Fault::corrupt, "{}: added token {}: expected UTF-8, saw other bytes", spec.where, i);
-        if (!id_of_added.emplace(token.content, token.id).second)
-            return fail(Fault::corrupt, "{}: added token {}: expected a content of its own, saw {} again",
-                        spec.where, i, quoted(token.content));
-        const auto id = static_cast<std::size_t>(token.id);
-        bytes[id] = token.content;
-        special[id] = token.special;
-        if (!token.normalized) {
-            finder.add(token);
-            continue;
-        }
-        TokenizerSpec::Added normal = token;
-        if (spec.normalization != TokenizerSpec::Normalization::none)
-            normal.content = normalize(token.content, spec.normalization);
-        normalized_finder.add(normal);
-    }
-    return {};
-}
-
-// What BPE can make: the tokens of single bytes, and those of whole words for ignore_merges. An added token
-// is spelled as its text, not in the byte-level alphabet, unless the two agree; `bytes` tells.
-void Tokenizer::Impl::index_words() {
-    id_of_byte.fill(-1);
-    for (std::size_t id = 0; id < bytes.size(); ++id) {
-        const auto raw = bytes_of_spelling(spec.tokens[id]);
-        if (!raw || raw->empty() || *raw != bytes[id]) continue;
-        if (raw->size() == 1) id_of_byte[static_cast<unsigned char>(raw->front())] = static_cast<int>(id);
-        if (spec.ignore_merges && special[id] == 0) id_of_word.emplace(bytes[id], static_cast<int>(id));
-    }
-}
-
-Status Tokenizer::Impl::index_merges() {
-    merges = MergeTable(spec.merges.size());
-    const auto id_of = [&](std::string_view spelling) {
-        const auto found = id_of_spelling.find(spelling);
-        return found == id_of_spelling.end() ? -1 : found->second;
-    };
-    std::string joined;
-    for (std::size_t i = 0; i < spec.merges.size(); ++i) {
-        const auto& [left, right] = spec.merges[i];
-        joined.assign(left).append(right);
-        const int a = id_of(left), b = id_of(right), whole = id_of(joined);
-        const std::string* unknown = a < 0 ? &left : b < 0 ? &right : whole < 0 ? &joined : nullptr;
-        if (unknown != nullptr)
-            return fail(Fault::corrupt, "{}: merge {}: expected tokens of the vocabulary, saw {}", spec.where,
-                        i, quoted(*unknown));
-        merges.insert(a, b, {static_cast<std::uint32_t>(i), whole});
-    }
-    spec.merges.clear();
-    spec.merges.shrink_to_fit();
-    return {};
-}
-
-Status Tokenizer::Impl::check_ids() const {
-    const auto known = [&](int id) { return id >= 0 && static_cast<std::size_t>(id) < spec.tokens.size(); };
-    const std::pair<const char*, const std::optional<int>*> named[] = {
-        {"bos", &spec.bos}, {"eos", &spec.eos}, {"pad", &spec.pad}, {"unk", &spec.unk}};
-    for (const auto& [name, id] : named)
-        if (*id && !known(**id))
-            return fail(Fault::corrupt, "{}: {} token: expected an id below {}, saw {}", spec.where, name,
-                        spec.tokens.size(), **id);
-    for (const auto* around : {&spec.prefix, &spec.suffix})
-        for (const int id : *around)
-            if (!known(id))
-                return fail(Fault::corrupt, "{}: post-processor: expected ids below {}, saw {}", spec.where,
-                            spec.tokens.size(), id);
-    return {};
-}
-
 Result<Tokenizer> Tokenizer::make(TokenizerSpec spec) {
-    if (spec.tokens.empty() || spec.tokens.size() > kVocabMax)
-        return fail(Fault::corrupt, "{}: expected 1 to {} tokens, saw {}", spec.where, kVocabMax,
-                    spec.tokens.size());
-    if (spec.merges.size() > kVocabMax)
-        return fail(Fault::corrupt, "{}: expected at most {} merges, saw {}", spec.where, kVocabMax,
-                    spec.merges.size());
     auto impl = std::make_unique<Impl>();
     impl->spec = std::move(spec);
-    HEARTH_TRY_STATUS(impl->index_tokens());
-    HEARTH_TRY_STATUS(impl->index_added());
-    impl->index_words();
-    HEARTH_TRY_STATUS(impl->index_merges());
-    HEARTH_TRY_STATUS(impl->check_ids());
-    for (std::size_t i = 0; i < impl->spec.splits.size(); ++i) {
-        HEARTH_TRY(Splitter splitter,
-                   Splitter::make(impl->spec.splits[i],
-                                  fmt::format("{}: pre-tokenizer split {}", impl->spec.where, i)));
-        impl->splitters.push_back(std::move(splitter));
-    }
+    HEARTH_TRY_STATUS(impl->index());
     return Tokenizer(std::move(impl));
 }
 
@@ -166,61 +22,106 @@ Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
+// The word's parts before any merge: bytes, or characters by their spelling.
+void Tokenizer::Impl::split_symbols(std::string_view word, std::vector<Part>& parts) const {
+    parts.clear();
+    const auto put = [&](int id, std::size_t begin, std::size_t size) {
+        parts.push_back({id, static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(size)});
+    };
+    if (spec.byte_level) {
+        for (std::size_t i = 0; i < word.size(); ++i)
+            put(id_of_byte[static_cast<unsigned char>(word[i])], i, 1);
+        return;
+    }
+    const bool plain = spec.continuing_prefix.empty() && spec.word_suffix.empty();
+    std::string spelling;
+    for (std::size_t at = 0; at < word.size();) {
+        const std::size_t size = read_code_point(word, at).bytes;
+        std::string_view symbol = word.substr(at, size);
+        if (!plain) {
+            spelling = at > 0 ? spec.continuing_prefix : "";
+            spelling += symbol;
+            if (at + size == word.size()) spelling += spec.word_suffix;
+            symbol = spelling;
+        }
+        const int id = pieces.find(symbol);
+        if (id == kNoToken && has_all_bytes && spec.model == TokenizerSpec::Model::bpe) {
+            // As the reference: a character's bytes take part in merges, if there are any of them.
+            for (std::size_t i = at; i < at + size; ++i)
+                put(id_of_byte[static_cast<unsigned char>(word[i])], i, 1);
+        } else {
+            put(id, at, size);
+        }
+        at += size;
+    }
+}
+
+void Tokenizer::Impl::model_word(std::string_view word, Scratch& scratch) const {
+    std::vector<Part>& parts = scratch.parts;
+    switch (spec.model) {
+        case TokenizerSpec::Model::unigram:
+            return segment_unigram(pieces, spec.scores, unknown_score, word, parts);
+        case TokenizerSpec::Model::wordpiece:
+            return segment_wordpiece(pieces, spec.word_prefix, spec.continuing_prefix, spec.word_chars_max,
+                                     word, parts);
+        case TokenizerSpec::Model::bpe:
+            split_symbols(word, parts);
+            return scratch.merger.merge(parts, [&](const Part& a, const Part& b) {
+                const Merge* merge = merges.find(a.id, b.id);
+                return merge == nullptr ? std::nullopt : std::optional(*merge);
+            });
+        case TokenizerSpec::Model::concatenation:
+            split_symbols(word, parts);
+            return scratch.merger.merge(parts, [&](const Part& a, const Part& b) -> std::optional<Merge> {
+                const int id = pieces.find(word.substr(a.begin, a.bytes + b.bytes));
+                if (id == kNoToken) return std::nullopt;
+                return Merge{rank_of[static_cast<std::size_t>(id)], id};
+            });
+    }
+}
+
 Status Tokenizer::Impl::encode_word(std::string_view word, std::size_t word_at, const TracedText& text,
-                                    WordMerger& merger, std::vector<Part>& parts, Encoding& out) const {
+                                    Scratch& scratch, Encoding& out) const {
     const auto emit = [&](int id, std::size_t begin, std::size_t end) {
         out.ids.push_back(id);
-        out.offsets.emplace_back(text.origin_of(begin), text.origin_of(end));
+        out.offsets.emplace_back(text.origin_of(word_at + begin), text.origin_of(word_at + end));
     };
     if (spec.ignore_merges) {
-        if (const auto whole = id_of_word.find(word); whole != id_of_word.end()) {
-            emit(whole->second, word_at, word_at + word.size());
+        if (const int whole = pieces.find(word); whole != kNoToken) {
+            emit(whole, 0, word.size());
             return {};
         }
     }
-    parts.clear();
-    for (const char c : word) {
-        const auto byte = static_cast<unsigned char>(c);
-        const int id = id_of_byte[byte] >= 0 ? id_of_byte[byte] : spec.unk.value_or(-1);
-        if (id < 0)
+    model_word(word, scratch);
+    const std::vector<Part>& parts = scratch.parts;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        const std::size_t begin = parts[i].begin;
+        std::size_t end = begin + parts[i].bytes;
+        if (parts[i].id != kNoToken) {
+            emit(parts[i].id, begin, end);
+        } else if (has_all_bytes && !spec.byte_level) {
+            for (std::size_t k = begin; k < end; ++k)
+                emit(id_of_byte[static_cast<unsigned char>(word[k])], k, k + 1);
+        } else if (spec.unk) {
+            for (; spec.fuse_unknown && i + 1 < parts.size() && parts[i + 1].id == kNoToken; ++i)
+                end += parts[i + 1].bytes;
+            emit(*spec.unk, begin, end);
+        } else {
             return fail(Fault::unsupported, "{}: expected a token for each byte, saw none for 0x{:02X}",
-                        spec.where, byte);
-        parts.push_back({id, 1});
-    }
-    merger.merge(merges, parts);
-    for (const Part& part : parts) {
-        emit(part.id, word_at, word_at + part.bytes);
-        word_at += part.bytes;
+                        spec.where, static_cast<unsigned char>(word[begin]));
+        }
     }
     return {};
 }
 
-Status Tokenizer::Impl::encode_stretch(const TracedText& text, Encoding& out) const {
-    std::vector<ByteRange> words = {{0, text.text.size()}}, next;
-    for (const Splitter& splitter : splitters) {
-        next.clear();
-        for (const ByteRange& word : words) HEARTH_TRY_STATUS(splitter.split(text.text, word, next));
-        words.swap(next);
-    }
-    WordMerger merger;
-    std::vector<Part> parts;
-    for (const auto& [begin, end] : words) {
-        const std::string_view word = std::string_view(text.text).substr(begin, end - begin);
-        HEARTH_TRY_STATUS(encode_word(word, begin, text, merger, parts, out));
+Status Tokenizer::Impl::encode_stretch(TracedText text, Scratch& scratch, Encoding& out) const {
+    HEARTH_TRY(const Words words, pre_tokenizer.run(std::move(text)));
+    for (const auto& [begin, end] : words.ranges) {
+        const std::string_view word = std::string_view(words.text.text).substr(begin, end - begin);
+        HEARTH_TRY_STATUS(encode_word(word, begin, words.text, scratch, out));
     }
     return {};
 }
-
-namespace {
-void prefix_space(TracedText& text) {
-    if (text.text.starts_with(' ')) return;
-    const std::size_t at = text.origin_of(0);
-    if (text.origin.empty())  // spell the origins out: the new byte breaks the plain rule
-        for (std::size_t i = 0; i <= text.text.size(); ++i) text.origin.push_back(text.base + i);
-    text.text.insert(text.text.begin(), ' ');
-    text.origin.insert(text.origin.begin(), at);
-}
-}  // namespace
 
 Result<Encoding> Tokenizer::encode_with_offsets(std::string_view given, EncodeOptions options) const {
     constexpr std::size_t kTextBytesMax = std::numeric_limits<std::int32_t>::max() / 4;
@@ -229,6 +130,7 @@ Result<Encoding> Tokenizer::encode_with_offsets(std::string_view given, EncodeOp
                     given.size());
     const Impl& impl = *impl_;
     Encoding out;
+    Impl::Scratch scratch;
     const auto put = [&](int id, std::size_t begin, std::size_t end) {
         out.ids.push_back(id);
         out.offsets.emplace_back(begin, end);
@@ -237,25 +139,22 @@ Result<Encoding> Tokenizer::encode_with_offsets(std::string_view given, EncodeOp
         for (const int id : impl.spec.prefix) put(id, 0, 0);
     const TracedText valid = make_valid(given);
     std::vector<Stretch> stretches, inner;
-    impl.finder.cut(valid.text, options.parse_special, stretches);
+    impl.finder.cut(valid, options, stretches);
     for (const Stretch& stretch : stretches) {
         const auto [begin, end] = stretch.range;
         if (stretch.id) {
             put(*stretch.id, valid.origin_of(begin), valid.origin_of(end));
             continue;
         }
-        const TracedText normal = normalize(valid, begin, end, impl.spec.normalization);
+        HEARTH_TRY(const TracedText normal, impl.normalizer.run(slice(valid, begin, end)));
         inner.clear();
-        impl.normalized_finder.cut(normal.text, options.parse_special, inner);
+        impl.normalized_finder.cut(normal, options, inner);
         for (const Stretch& part : inner) {
             const auto [from, to] = part.range;
-            if (part.id) {
+            if (part.id)
                 put(*part.id, normal.origin_of(from), normal.origin_of(to));
-                continue;
-            }
-            TracedText plain = normalize(normal, from, to, TokenizerSpec::Normalization::none);
-            if (impl.spec.add_prefix_space) prefix_space(plain);
-            HEARTH_TRY_STATUS(impl.encode_stretch(plain, out));
+            else
+                HEARTH_TRY_STATUS(impl.encode_stretch(slice(normal, from, to), scratch, out));
         }
     }
     if (options.add_special)
@@ -268,10 +167,38 @@ Result<std::vector<int>> Tokenizer::encode(std::string_view text, EncodeOptions 
     return std::move(encoding.ids);
 }
 
+std::string Tokenizer::next_bytes(int id, TextState& state) const {
+    const Decoding& decoding = impl_->spec.decoding;
+    const std::string& piece = piece_bytes(id);
+    if (!decoding.word_suffix.empty()) {
+        std::string text = (state.space_due ? " " : "") + piece;
+        state.space_due = text.ends_with(' ');
+        if (state.space_due) text.pop_back();
+        return text;
+    }
+    if (state.begun && state.strip_left == 0) return piece;
+    if (id < 0 || id >= vocab_size() || impl_->spec.tokens[static_cast<std::size_t>(id)].empty()) return {};
+    if (!state.begun) {
+        state.begun = true;
+        if (decoding.start != Decoding::Start::strip) return impl_->first_bytes(id);
+        state.strip_left = decoding.strip_left;
+    }
+    if (id == impl_->spec.unk && !decoding.unknown.empty()) {
+        state.strip_left = 0;
+        return piece;
+    }
+    std::size_t spaces = 0;
+    while (spaces < piece.size() && piece[spaces] == ' ' && state.strip_left > 0)
+        ++spaces, --state.strip_left;
+    if (spaces < piece.size()) state.strip_left = 0;
+    return piece.substr(spaces);
+}
+
 std::string Tokenizer::decode_bytes(std::span<const int> ids, bool skip_special) const {
     std::string out;
+    TextState state;
     for (const int id : ids)
-        if (!skip_special || !is_special(id)) out += piece_bytes(id);
+        if (!skip_special || !is_special(id)) out += next_bytes(id, state);
     return out;
 }
 

@@ -1,6 +1,7 @@
-// text/tokenizer.h - text to token ids and back: byte-level BPE as `tokenizers` (Hugging Face) does it.
+// text/tokenizer.h - text to token ids and back, as `tokenizers` (Hugging Face) does it: byte-level BPE, BPE
+// and Unigram of SentencePiece, WordPiece.
 //
-// A vocabulary comes from a container (tokenizer.json here, GGUF through models/) as a TokenizerSpec; a
+// A vocabulary comes from a container as a TokenizerSpec (tokenizer_spec.h); a
 // Tokenizer is made from the spec once, is immutable, and may be used from any number of threads.
 #pragma once
 
@@ -15,65 +16,21 @@
 #include <vector>
 
 #include "base/result.h"
+#include "text/tokenizer_spec.h"
 
 namespace hearth::text {
 
-// What a container says about its tokenizer; plain data, not yet checked.
-struct TokenizerSpec {
-    enum class Kind { byte_level_bpe };
-    enum class Normalization { none, nfc, nfd, nfkc, nfkd };
-    struct Added {
-        int id = 0;
-        std::string content;
-        bool special = false;  // a control token: matched in text only when asked, left out by skip_special
-        bool lstrip = false;   // takes the white space before it along
-        bool rstrip = false;   // and after it
-        bool single_word = false;  // matched only between non-word characters
-        bool normalized = false;   // matched in normalized text rather than in the text as given
-    };
-    // One pre-tokenizer split: `pattern` is a regular expression (or, if literal, a text).
-    struct Split {
-        enum class Behavior { isolated, removed, merged_with_previous, merged_with_next, contiguous };
-        std::string pattern;
-        Behavior behavior = Behavior::isolated;
-        bool invert = false;
-        bool literal = false;
-    };
-
-    std::string where;  // the container, for error messages
-    Kind kind = Kind::byte_level_bpe;
-    std::vector<std::string> tokens;  // by id, in the byte-level alphabet; empty for an id without a token
-    std::vector<std::pair<std::string, std::string>> merges;  // best first
-    std::vector<Added> added;
-    Normalization normalization = Normalization::none;
-    std::vector<Split> splits;
-    bool add_prefix_space = false;  // a space before each text that does not begin with one
-    bool ignore_merges = false;     // a word that is a token is that token, whatever the merges say
-    std::optional<int> bos, eos, pad, unk;
-    std::vector<int> prefix, suffix;  // what add_special puts around a text
+// A stretch of the text that others wrote: no control token is read in it and, unless `added`, none of the
+// other added tokens either (<think>, <tool_call>), be it whole or in part.
+struct QuotedRange {
+    std::size_t begin, end;
+    bool added = false;
 };
-
-// The values of a GGUF file's tokenizer.ggml.* keys, filled by models/gguf_vocabulary.
-struct GgufVocabulary {
-    std::string where;
-    std::string model;  // "gpt2" is byte-level BPE
-    std::string pre;    // names the pre-tokenizer; empty when absent
-    std::vector<std::string> tokens;
-    std::vector<int>
-        token_types;  // 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte; or empty
-    std::vector<std::string> merges;  // "left right"
-    std::optional<std::int64_t> bos, eos, pad, unk;
-    std::optional<bool> add_bos, add_eos;
-};
-
-// Errors: corrupt, unsupported; both name the place in the file. config_json may be empty.
-Result<TokenizerSpec> read_tokenizer_json(std::string_view tokenizer_json,
-                                          std::string_view tokenizer_config_json, std::string_view where);
-Result<TokenizerSpec> spec_from_gguf(GgufVocabulary vocabulary);
 
 struct EncodeOptions {
-    bool parse_special = false;  // read control tokens that stand in the text
-    bool add_special = false;    // put BOS and EOS around it, as the tokenizer says
+    bool parse_special = false;                // read control tokens that stand in the text
+    bool add_special = false;                  // put BOS and EOS around it, as the tokenizer says
+    std::span<const QuotedRange> quoted = {};  // in order, none overlapping another
 };
 
 // Ids and, for each, the bytes [begin, end) of the given text that it stands for. A token that begins inside
@@ -102,12 +59,21 @@ class Tokenizer {
     [[nodiscard]] Result<Encoding> encode_with_offsets(std::string_view text,
                                                        EncodeOptions options = {}) const;
 
-    // The text of the ids, invalid UTF-8 as U+FFFD; ids out of range count for nothing.
+    // The text of the ids, in which the first may lose a space as the tokenizer says; invalid UTF-8 as
+    // U+FFFD; ids out of range count for nothing.
     [[nodiscard]] std::string decode(std::span<const int> ids, bool skip_special = false) const;
     // The same without repair: byte for byte.
     [[nodiscard]] std::string decode_bytes(std::span<const int> ids, bool skip_special = false) const;
 
-    [[nodiscard]] const std::string& piece_bytes(int id) const;  // empty for ids without a token
+    // What a token adds to a text that has begun; empty for ids without a token.
+    [[nodiscard]] const std::string& piece_bytes(int id) const;
+    // The same as the next token of a text: its start may lose spaces. A new text begins with a new state.
+    struct TextState {
+        bool begun = false;
+        int strip_left = 0;      // spaces that it may still lose
+        bool space_due = false;  // a word has ended; a space goes before what comes next
+    };
+    [[nodiscard]] std::string next_bytes(int id, TextState& state) const;
     [[nodiscard]] bool is_special(int id) const;
     [[nodiscard]] int vocab_size() const;  // one more than the largest id
     [[nodiscard]] std::optional<int> bos() const;
@@ -136,6 +102,7 @@ class StreamDecoder {
   private:
     const Tokenizer* tokenizer_;
     bool skip_special_;
+    Tokenizer::TextState state_;
     std::string held_;  // the start of a character, at most 3 bytes
 };
 

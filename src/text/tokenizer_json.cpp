@@ -6,21 +6,14 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "text/quote.h"
-#include "text/splitter.h"
-#include "text/tokenizer.h"
+#include "text/tokenizer_json_steps.h"
 
 namespace hearth::text {
 namespace {
 
-using Normalization = TokenizerSpec::Normalization;
-using Split = TokenizerSpec::Split;
+using Model = TokenizerSpec::Model;
 
 constexpr std::int64_t kIdMax = kVocabMax - 1;
-
-Result<std::string> type_of(const JsonCursor& at) {
-    HEARTH_TRY(const JsonCursor type, at.at("type"));
-    return type.string();
-}
 
 tl::unexpected<Error> not_supported(const JsonCursor& at, std::string_view type) {
     return fail(Fault::unsupported, "{}: expected a type that is known here, saw {}", at.where(),
@@ -95,22 +88,68 @@ std::optional<int> find_token(const TokenizerSpec& spec, std::string_view conten
     return static_cast<int>(token - spec.tokens.begin());
 }
 
-Status read_model(const JsonCursor& root, TokenizerSpec& spec) {
-    HEARTH_TRY(const JsonCursor model, root.at("model"));
-    HEARTH_TRY(const std::string type, model.string_or("type", "BPE"));  // old files leave it out
-    if (type != "BPE") return not_supported(model, type);
-    for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
-        HEARTH_TRY(const std::string affix, model.string_or(key, ""));
-        if (!affix.empty())
-            return fail(Fault::unsupported, "{}/{}: expected none, saw {}", model.where(), key,
-                        quoted(affix));
-    }
-    HEARTH_TRY_STATUS(read_vocabulary(model, spec));
-    HEARTH_TRY_STATUS(read_merges(model, spec));
-    HEARTH_TRY(spec.ignore_merges, model.boolean_or("ignore_merges", false));
+Status read_unknown(const JsonCursor& model, TokenizerSpec& spec) {
     HEARTH_TRY(const std::string unk, model.string_or("unk_token", ""));
     if (!unk.empty()) spec.unk = find_token(spec, unk);
     return {};
+}
+
+Status read_bpe(const JsonCursor& model, TokenizerSpec& spec) {
+    HEARTH_TRY_STATUS(read_vocabulary(model, spec));
+    HEARTH_TRY_STATUS(read_merges(model, spec));
+    HEARTH_TRY(spec.ignore_merges, model.boolean_or("ignore_merges", false));
+    HEARTH_TRY(spec.byte_fallback, model.boolean_or("byte_fallback", false));
+    HEARTH_TRY(spec.fuse_unknown, model.boolean_or("fuse_unk", false));
+    HEARTH_TRY(spec.continuing_prefix, model.string_or("continuing_subword_prefix", ""));
+    HEARTH_TRY(spec.word_suffix, model.string_or("end_of_word_suffix", ""));
+    return read_unknown(model, spec);
+}
+
+Status read_wordpiece(const JsonCursor& model, TokenizerSpec& spec) {
+    spec.model = Model::wordpiece;
+    HEARTH_TRY_STATUS(read_vocabulary(model, spec));
+    HEARTH_TRY(spec.continuing_prefix, model.string_or("continuing_subword_prefix", "##"));
+    HEARTH_TRY(const std::int64_t chars_max, model.integer_or("max_input_chars_per_word", 100, 0, INT32_MAX));
+    spec.word_chars_max = static_cast<std::size_t>(chars_max);
+    return read_unknown(model, spec);
+}
+
+// vocab: [[piece, score], ...] by id.
+Status read_unigram(const JsonCursor& model, TokenizerSpec& spec) {
+    spec.model = Model::unigram;
+    HEARTH_TRY(const JsonCursor vocab, model.at("vocab"));
+    HEARTH_TRY(const std::size_t n, vocab.array_size());
+    for (std::size_t i = 0; i < n; ++i) {
+        HEARTH_TRY(const JsonCursor row, vocab.at(i));
+        HEARTH_TRY(const JsonCursor piece, row.at(std::size_t{0}));
+        HEARTH_TRY(const JsonCursor score, row.at(std::size_t{1}));
+        HEARTH_TRY(std::string spelling, piece.string());
+        HEARTH_TRY(const double value, score.number());
+        if (spelling.empty())
+            return fail(Fault::corrupt, "{}: expected a token, saw an empty one", piece.where());
+        spec.tokens.push_back(std::move(spelling));
+        spec.scores.push_back(value);
+    }
+    HEARTH_TRY(spec.byte_fallback, model.boolean_or("byte_fallback", false));
+    spec.fuse_unknown = true;
+    if (model.find("unk_id")) {
+        HEARTH_TRY(const JsonCursor at, model.at("unk_id"));
+        HEARTH_TRY(const std::int64_t unk, at.integer(0, kIdMax));
+        spec.unk = static_cast<int>(unk);
+        if (static_cast<std::size_t>(unk) < n) spec.unmatched.push_back(static_cast<int>(unk));
+    }
+    return {};
+}
+
+Status read_model(const JsonCursor& root, TokenizerSpec& spec) {
+    HEARTH_TRY(const JsonCursor model, root.at("model"));
+    // Old files leave the type out; what they have tells.
+    const char* guess = model.find("merges") ? "BPE" : model.find("unk_id") ? "Unigram" : "WordPiece";
+    HEARTH_TRY(const std::string type, model.string_or("type", guess));
+    if (type == "BPE") return read_bpe(model, spec);
+    if (type == "WordPiece") return read_wordpiece(model, spec);
+    if (type == "Unigram") return read_unigram(model, spec);
+    return not_supported(model, type);
 }
 
 Status read_added(const JsonCursor& root, TokenizerSpec& spec) {
@@ -136,140 +175,6 @@ Status read_added(const JsonCursor& root, TokenizerSpec& spec) {
     return {};
 }
 
-Status read_normalizer(const JsonCursor& at, TokenizerSpec& spec, int depth = 0) {
-    HEARTH_TRY(const std::string type, type_of(at));
-    constexpr std::pair<std::string_view, Normalization> kForms[] = {{"NFC", Normalization::nfc},
-                                                                     {"NFD", Normalization::nfd},
-                                                                     {"NFKC", Normalization::nfkc},
-                                                                     {"NFKD", Normalization::nfkd}};
-    for (const auto& [name, form] : kForms) {
-        if (type != name) continue;
-        if (spec.normalization != Normalization::none)
-            return fail(Fault::unsupported, "{}: expected one normal form, saw another", at.where());
-        spec.normalization = form;
-        return {};
-    }
-    if (type != "Sequence" || depth > 0) return not_supported(at, type);
-    HEARTH_TRY(const JsonCursor parts, at.at("normalizers"));
-    HEARTH_TRY(const std::size_t n, parts.array_size());
-    for (std::size_t i = 0; i < n; ++i) {
-        HEARTH_TRY(const JsonCursor part, parts.at(i));
-        HEARTH_TRY_STATUS(read_normalizer(part, spec, depth + 1));
-    }
-    return {};
-}
-
-Result<Split> read_split(const JsonCursor& at) {
-    Split split;
-    HEARTH_TRY(const JsonCursor pattern, at.at("pattern"));
-    const auto regex = pattern.find("Regex"), literal = pattern.find("String");
-    if (!regex && !literal) return fail(pattern.wrong("a member \"Regex\" or \"String\""));
-    split.literal = !regex;
-    HEARTH_TRY(split.pattern, (regex ? *regex : *literal).string());
-    HEARTH_TRY(split.invert, at.boolean_or("invert", false));
-    HEARTH_TRY(const std::string behavior, at.string_or("behavior", "Isolated"));
-    constexpr std::pair<std::string_view, Split::Behavior> kBehaviors[] = {
-        {"Isolated", Split::Behavior::isolated},
-        {"Removed", Split::Behavior::removed},
-        {"MergedWithPrevious", Split::Behavior::merged_with_previous},
-        {"MergedWithNext", Split::Behavior::merged_with_next},
-        {"Contiguous", Split::Behavior::contiguous}};
-    for (const auto& [name, value] : kBehaviors) {
-        if (behavior != name) continue;
-        split.behavior = value;
-        return split;
-    }
-    return not_supported(at, behavior);
-}
-
-Status read_pre_tokenizer(const JsonCursor& at, TokenizerSpec& spec, bool& byte_level, int depth = 0) {
-    HEARTH_TRY(const std::string type, type_of(at));
-    if (byte_level)
-        return fail(Fault::unsupported, "{}: expected ByteLevel to be the last step, saw {} after it",
-                    at.where(), quoted(type));
-    if (type == "Sequence" && depth == 0) {
-        HEARTH_TRY(const JsonCursor parts, at.at("pretokenizers"));
-        HEARTH_TRY(const std::size_t n, parts.array_size());
-        for (std::size_t i = 0; i < n; ++i) {
-            HEARTH_TRY(const JsonCursor part, parts.at(i));
-            HEARTH_TRY_STATUS(read_pre_tokenizer(part, spec, byte_level, depth + 1));
-        }
-        return {};
-    }
-    if (type == "Split") {
-        HEARTH_TRY(Split split, read_split(at));
-        spec.splits.push_back(std::move(split));
-        return {};
-    }
-    if (type == "Digits") {
-        HEARTH_TRY(const bool individual, at.boolean_or("individual_digits", false));
-        spec.splits.push_back({.pattern = individual ? R"(\p{N})" : R"(\p{N}+)"});
-        return {};
-    }
-    if (type != "ByteLevel") return not_supported(at, type);
-    byte_level = true;
-    HEARTH_TRY(const bool prefix, at.boolean_or("add_prefix_space", true));
-    if (prefix && !spec.splits.empty())
-        return fail(Fault::unsupported, "{}/add_prefix_space: expected false after other steps, saw true",
-                    at.where());
-    spec.add_prefix_space = prefix;
-    HEARTH_TRY(const bool use_regex, at.boolean_or("use_regex", true));
-    if (use_regex) spec.splits.push_back({.pattern = std::string(kPatternGpt2)});
-    return {};
-}
-
-// TemplateProcessing/single: special tokens before and after the one sequence.
-Status read_template(const JsonCursor& at, TokenizerSpec& spec) {
-    HEARTH_TRY(const JsonCursor single, at.at("single"));
-    HEARTH_TRY(const std::size_t n, single.array_size());
-    bool after = false;
-    for (std::size_t i = 0; i < n; ++i) {
-        HEARTH_TRY(const JsonCursor piece, single.at(i));
-        if (piece.find("Sequence")) {
-            if (after)
-                return fail(Fault::unsupported, "{}: expected one sequence, saw another", piece.where());
-            after = true;
-            continue;
-        }
-        HEARTH_TRY(const JsonCursor token, piece.at("SpecialToken"));
-        HEARTH_TRY(const JsonCursor name_at, token.at("id"));
-        HEARTH_TRY(const std::string name, name_at.string());
-        HEARTH_TRY(const JsonCursor table, at.at("special_tokens"));
-        HEARTH_TRY(const JsonCursor entry, table.at(name));
-        HEARTH_TRY(const JsonCursor ids, entry.at("ids"));
-        HEARTH_TRY(const std::size_t n_ids, ids.array_size());
-        for (std::size_t k = 0; k < n_ids; ++k) {
-            HEARTH_TRY(const JsonCursor id_at, ids.at(k));
-            HEARTH_TRY(const std::int64_t id, id_at.integer(0, kIdMax));
-            (after ? spec.suffix : spec.prefix).push_back(static_cast<int>(id));
-        }
-    }
-    return {};
-}
-
-Status read_post_processor(const JsonCursor& at, TokenizerSpec& spec, int depth = 0) {
-    HEARTH_TRY(const std::string type, type_of(at));
-    if (type == "ByteLevel") return {};  // trims offsets only
-    if (type == "TemplateProcessing") return read_template(at, spec);
-    if (type == "BertProcessing" || type == "RobertaProcessing") {  // [cls] text [sep]; each is [content, id]
-        for (const auto& [key, ids] : {std::pair("cls", &spec.prefix), std::pair("sep", &spec.suffix)}) {
-            HEARTH_TRY(const JsonCursor pair, at.at(key));
-            HEARTH_TRY(const JsonCursor id_at, pair.at(1));
-            HEARTH_TRY(const std::int64_t id, id_at.integer(0, kIdMax));
-            ids->push_back(static_cast<int>(id));
-        }
-        return {};
-    }
-    if (type != "Sequence" || depth > 0) return not_supported(at, type);
-    HEARTH_TRY(const JsonCursor parts, at.at("processors"));
-    HEARTH_TRY(const std::size_t n, parts.array_size());
-    for (std::size_t i = 0; i < n; ++i) {
-        HEARTH_TRY(const JsonCursor part, parts.at(i));
-        HEARTH_TRY_STATUS(read_post_processor(part, spec, depth + 1));
-    }
-    return {};
-}
-
 // A token named in tokenizer_config.json: a text, or an object with its content. A name that is no token is
 // passed over: configurations carry over names of tokens that a vocabulary lacks.
 Status read_named_token(const JsonCursor& config, const char* key, const TokenizerSpec& spec,
@@ -287,7 +192,9 @@ Status read_named_token(const JsonCursor& config, const char* key, const Tokeniz
     return {};
 }
 
-Status read_config(std::string_view text, std::string_view where, TokenizerSpec& spec) {
+}  // namespace
+
+Status apply_tokenizer_config(std::string_view text, std::string_view where, TokenizerSpec& spec) {
     HEARTH_TRY(const Json json, parse_json(text, where));
     const JsonCursor config(json, std::string(where));
     if (!json.is_object()) return fail(config.wrong("an object"));
@@ -307,27 +214,31 @@ Status read_config(std::string_view text, std::string_view where, TokenizerSpec&
     return {};
 }
 
-}  // namespace
-
 Result<TokenizerSpec> read_tokenizer_json(std::string_view tokenizer_json,
                                           std::string_view tokenizer_config_json, std::string_view where) {
     HEARTH_TRY(const Json json, parse_json(tokenizer_json, where));
     const JsonCursor root(json, std::string(where));
     TokenizerSpec spec;
     spec.where = where;
+    spec.byte_level = false;
     HEARTH_TRY_STATUS(read_model(root, spec));
     HEARTH_TRY_STATUS(read_added(root, spec));
+    if (!spec.scores.empty()) spec.scores.resize(spec.tokens.size());  // added tokens have none
     if (const auto at = root.find("normalizer")) HEARTH_TRY_STATUS(read_normalizer(*at, spec));
-    bool byte_level = false;
-    if (const auto at = root.find("pre_tokenizer"))
-        HEARTH_TRY_STATUS(read_pre_tokenizer(*at, spec, byte_level));
-    if (!byte_level)
-        return fail(Fault::unsupported, "{}/pre_tokenizer: expected a ByteLevel step, saw none", where);
+    if (const auto at = root.find("pre_tokenizer")) HEARTH_TRY_STATUS(read_pre_tokenizer(*at, spec));
+    if (spec.byte_level && spec.model != Model::bpe)
+        return fail(Fault::unsupported, "{}/pre_tokenizer: expected ByteLevel with BPE alone", where);
+    if (const auto at = root.find("decoder")) {
+        HEARTH_TRY_STATUS(read_decoder(*at, spec));
+    } else if (!spec.byte_level) {
+        spec.decoding.spaced = true;  // without a decoder, tokens are joined by spaces
+        spec.decoding.start = Decoding::Start::word;
+    }
     if (const auto at = root.find("post_processor")) HEARTH_TRY_STATUS(read_post_processor(*at, spec));
     if (!tokenizer_config_json.empty()) {
         const auto folder = where.substr(0, where.rfind('/') + 1);
-        HEARTH_TRY_STATUS(
-            read_config(tokenizer_config_json, fmt::format("{}tokenizer_config.json", folder), spec));
+        HEARTH_TRY_STATUS(apply_tokenizer_config(tokenizer_config_json,
+                                                 fmt::format("{}tokenizer_config.json", folder), spec));
     }
     return spec;
 }

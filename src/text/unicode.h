@@ -12,6 +12,10 @@ using Classes = std::uint16_t;
 inline constexpr Classes kUpper = 1 << 0, kLower = 1 << 1, kTitle = 1 << 2, kModifier = 1 << 3;
 inline constexpr Classes kOtherLetter = 1 << 4, kMark = 1 << 5, kNumber = 1 << 6, kPunctuation = 1 << 7;
 inline constexpr Classes kSymbol = 1 << 8, kSpace = 1 << 9, kWord = 1 << 10;
+// What the reference's Bert parts single out: marks that strip_accents removes, characters that clean_text
+// removes, and punctuation, which stands alone. kCombining is what StripAccents removes.
+inline constexpr Classes kAccent = 1 << 11, kRemovedByBert = 1 << 12, kBertPunctuation = 1 << 13;
+inline constexpr Classes kCombining = 1 << 14;
 inline constexpr Classes kLetter = kUpper | kLower | kTitle | kModifier | kOtherLetter;
 
 // Any value is allowed; what is no code point has no class.

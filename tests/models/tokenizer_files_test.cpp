@@ -43,22 +43,16 @@ TEST_P(Vocabularies, GiveTheExpectedIdsOnEveryLine) {
         const auto ids = tokenizer->encode(texts[n]);
         ASSERT_OK(ids);
         EXPECT_EQ(*ids, want) << texts[n];
-        EXPECT_EQ(tokenizer->decode_bytes(*ids), texts[n]);
+        // WordPiece keeps neither case nor accents nor spaces.
+        if (std::string_view(GetParam()) != "bert-bge") {
+            EXPECT_EQ(tokenizer->decode_bytes(*ids), texts[n]);
+        }
     }
     EXPECT_EQ(n, texts.size());
     EXPECT_GE(n, 46u);
 }
-INSTANTIATE_TEST_SUITE_P(Real, Vocabularies, testing::Values("gpt-2", "llama-bpe", "qwen2", "qwen35"));
-
-TEST(TokenizerFiles, SaysWhichVocabulariesItCannotRead) {
-    HEARTH_NEEDS_SHARED("data/vocabs");
-    for (const char* name : {"llama-spm.gguf", "bert-bge.gguf"}) {
-        const auto tokenizer = load_tokenizer(tests::shared("data/vocabs") / name);
-        ASSERT_FALSE(tokenizer.has_value()) << name;
-        EXPECT_EQ(tokenizer.error().fault, Fault::unsupported);
-        EXPECT_NE(tokenizer.error().message.find("tokenizer.ggml.model"), std::string::npos);
-    }
-}
+INSTANTIATE_TEST_SUITE_P(Real, Vocabularies, testing::Values("gpt-2", "llama-bpe", "qwen2", "qwen35", "deepseek-llm",
+                                                       "llama-spm", "gemma-4", "bert-bge"));
 
 TEST(TokenizerFiles, FindsEmbersTokenizerAndTemplate) {
     const auto folder = tests::source_dir() / "models/ember";

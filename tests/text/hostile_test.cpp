@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "material.h"
+#include "text/charsmap.h"
 #include "text/chat_template.h"
 #include "text/normalizer.h"
 #include "text/quote.h"
@@ -78,11 +79,11 @@ TEST(HostileTokenizer, EachFaultNamesItsPlace) {
         {with("\"<end>\", \"special\"", "\"\", \"special\""), "added token 0"},
         {with("\"ids\": [6]", "\"ids\": [600]"), "post-processor"},
         {with("\"ids\": [6]", "\"ids\": 6"), "ids"},
-        {with("\"type\": \"NFC\"", "\"type\": \"Lowercase\""), "normalizer"},
-        {with("\"type\": \"Split\"", "\"type\": \"Metaspace\""), "pre_tokenizer/pretokenizers/0"},
+        {with("\"type\": \"NFC\"", "\"type\": \"Uppercase\""), "normalizer"},
+        {with("\"type\": \"Split\"", "\"type\": \"UnicodeScripts\""), "pre_tokenizer/pretokenizers/0"},
         {with("\"Isolated\"", "\"Nowhere\""), "pre_tokenizer/pretokenizers/0"},
-        {with("[a-c]+| +", "[a-c"), "split 0"},
-        {with("\"type\": \"ByteLevel\"", "\"type\": \"Punctuation\""), "pretokenizers/1"},
+        {with("[a-c]+| +", "[a-c"), "pre-tokenizer 0"},
+        {with("\"type\": \"ByteLevel\"", "\"type\": \"UnicodeScripts\""), "pretokenizers/1"},
         {with("\"type\": \"BPE\"", "\"type\": \"Unigram\""), "/model"},
         {with("\"type\": \"BPE\"", "\"type\": 3"), "/model/type"},
         {"{}", "model"},
@@ -175,15 +176,94 @@ TEST(HostileTokenizer, OddGgufVocabularies) {
     broken([](V& v) { v.bos = -1; }, "bos_token_id");
     broken([](V& v) { v.eos = 1'000'000'000'000; }, "eos_token_id");
     broken([](V& v) { v.pre = "of-tomorrow"; }, "tokenizer.ggml.pre");
-    broken([](V& v) { v.model = "llama"; }, "tokenizer.ggml.model");
+    broken([](V& v) { v.model = "rwkv"; }, "tokenizer.ggml.model");
+    broken([](V& v) { v.model = "llama"; }, "a score for each");
+    broken([](V& v) { v.model = "t5", v.charsmap = "abc", v.scores = {0, 0, 0, 0}; }, "normalizer 0");
     broken([](V& v) { v.tokens[3] = "\xFF"; }, "added token 0");
+}
+
+// Every prefix of the file, and every byte of its first part at 0, 1, 127, 128 and 255: an error or a
+// tokenizer, at once; an error names the file.
+template <class Read>
+void survives(const std::string& whole, Read&& read, std::size_t n_changed) {
+    const auto check = [&](const std::string& bytes) {
+        auto spec = read(bytes);
+        if (!spec) {
+            EXPECT_NE(spec.error().message.find("file"), std::string::npos) << spec.error().message;
+            return;
+        }
+        const auto tokenizer = Tokenizer::make(std::move(*spec));
+        if (tokenizer) static_cast<void>(tokenizer->encode("Hello \u4f60 world"));
+    };
+    for (std::size_t n = 0; n < std::min(whole.size(), n_changed * 2); ++n) check(whole.substr(0, n));
+    for (std::size_t at = 0; at < std::min(whole.size(), n_changed); ++at)
+        for (const int value : {0, 1, 127, 128, 255}) {
+            std::string bytes = whole;
+            bytes[at] = static_cast<char>(value);
+            check(bytes);
+        }
+}
+
+TEST(HostileTokenizer, SentencePieceModelsCutAndChanged) {
+    const std::string whole = read_text(tests::fixture("text/families/spm_bpe.model"), 1 << 24).value();
+    const auto read = [](const std::string& bytes) { return read_sentencepiece_model(bytes, "file"); };
+    survives(whole, read, 300);
+    for (std::size_t n = whole.size() - 400; n < whole.size(); ++n) {  // the settings stand at the end
+        std::string bytes = whole;
+        bytes[n] = static_cast<char>(bytes[n] ^ 0x55);
+        static_cast<void>(read(bytes));
+    }
+    EXPECT_FALSE(
+        read("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01").has_value());  // a piece of 2^64 - 1 bytes
+    EXPECT_FALSE(read(std::string(11, '\xff')).has_value());
+    EXPECT_FALSE(read("\x0a\x00").has_value());  // a piece without a text
+}
+
+TEST(HostileTokenizer, TekkenFilesCutAndChanged) {
+    std::string whole = read_text(tests::fixture("text/families/tekken.tekken.json"), 1 << 24).value();
+    survives(
+        whole, [](const std::string& bytes) { return read_tekken_json(bytes, "file"); }, 900);
+}
+
+TEST(HostileTokenizer, CharacterMapsThatPointAnywhere) {
+    const auto map = [](std::vector<std::uint32_t> units, std::string_view tail) {
+        const auto n = static_cast<std::uint32_t>(units.size() * 4);
+        std::string bytes(reinterpret_cast<const char*>(&n), 4);
+        bytes.append(reinterpret_cast<const char*>(units.data()), n).append(tail);
+        return Charsmap::make(bytes, "file");
+    };
+    EXPECT_FALSE(Charsmap::make("", "file").has_value());
+    EXPECT_FALSE(Charsmap::make(std::string("\xff\xff\xff\xff", 4), "file").has_value());
+    EXPECT_FALSE(Charsmap::make(std::string(8, '\0').replace(0, 1, "\x03"), "file").has_value());
+    EXPECT_FALSE(map({}, "").has_value());
+    EXPECT_FALSE(map({0}, "abc").has_value());  // no zero at the end
+    for (const std::uint32_t unit :
+         {0u, 1u, 0x161u, 0x7fffff61u, 0xffffffffu, 0x80000000u, 0x80000161u, 0x561u}) {
+        std::vector<std::uint32_t> units(256, unit);
+        units[0] = 0x400;
+        const auto made = map(units, std::string_view("x\0", 2));
+        ASSERT_OK(made);
+        for (const std::string_view text : {"", "a", "aaaa", "\x01\x02"}) {
+            static_cast<void>(made->longest(text));
+            static_cast<void>(made->shortest(text));
+        }
+    }
+}
+
+TEST(HostileTokenizer, MergesThatLeadNowhere) {
+    // A whole that is one of its parts: "##" alone continues a word by nothing.
+    const auto made =
+        make(R"({"model": {"type": "BPE", "vocab": {"a": 0, "##": 1, "b": 2}, "merges": [["a", "##"]],
+        "continuing_subword_prefix": "##", "unk_token": "b"}})");
+    ASSERT_FALSE(made.has_value());
+    EXPECT_NE(made.error().message.find("merge 0"), std::string::npos) << made.error().message;
 }
 
 TEST(HostileTokenizer, AMegabyteOfMarksNormalizesInTime) {
     std::string marks = "a";
     while (marks.size() < 1'000'000) marks += "\u0301\u0327";  // out of order, each pair
     const auto start = std::chrono::steady_clock::now();
-    const std::string normal = normalize(marks, TokenizerSpec::Normalization::nfd);
+    const std::string normal = normal_form(marks, NormalizerStep::Kind::nfd);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     EXPECT_EQ(normal.size(), marks.size());
     EXPECT_EQ(normal.substr(0, 5), "a\u0327\u0327");

@@ -175,41 +175,22 @@ TEST(Tokenizer, MergesAMegabyteWordInTime) {
     }
 }
 
-// PCRE2's tables are of another year's Unicode, and it calls U+180E white space, which it has not been
-// since 6.3.
-bool pcre2_agrees(char32_t c) {
-    static const std::pair<Regex, Classes> kinds[] = {
-        {Regex::compile(R"(\p{L})", false, "L").value(), kLetter},
-        {Regex::compile(R"(\p{M})", false, "M").value(), kMark},
-        {Regex::compile(R"(\p{N})", false, "N").value(), kNumber},
-        {Regex::compile(R"(\s)", false, "s").value(), kSpace}};
-    std::string text;
-    append_code_point(text, c);
-    return std::all_of(std::begin(kinds), std::end(kinds), [&](const auto& kind) {
-        return kind.first.find(text, 0).value().has_value() == ((classes(c) & kind.second) != 0);
-    });
-}
-
 // The own matchers against PCRE2 on the same patterns.
 TEST(Splitter, OwnMatchersCutAsPcre2Does) {
     for (const std::string_view pattern : {kPatternGpt2, kPatternLlama3, kPatternQwen2, kPatternQwen35}) {
-        const TokenizerSpec::Split split{.pattern = std::string(pattern)};
+        const PreTokenizerStep split{.pattern = std::string(pattern)};
         const auto own = Splitter::make(split, "own"), oracle = Splitter::make_with_pcre2(split, "pcre2");
         ASSERT_OK(own);
         ASSERT_OK(oracle);
-        int n_compared = 0;
         for (std::uint64_t i = 0; i < 10'000; ++i) {
             const std::string text = tests::random_text(i);
-            bool comparable = true;
-            for (const char32_t c : code_points(text)) comparable = comparable && pcre2_agrees(c);
-            if (!comparable) continue;
-            ++n_compared;
-            std::vector<ByteRange> a, b;
-            ASSERT_OK(own->split(text, {0, text.size()}, a));
-            ASSERT_OK(oracle->split(text, {0, text.size()}, b));
-            ASSERT_EQ(a, b) << pattern << "\n" << text;
+            if (text.empty()) continue;
+            const std::vector<ByteRange> whole = {{0, text.size()}};
+            const auto a = own->split(text, whole), b = oracle->split(text, whole);
+            ASSERT_OK(a);
+            ASSERT_OK(b);
+            ASSERT_EQ(*a, *b) << pattern << "\n" << text;
         }
-        EXPECT_GT(n_compared, 9'000);
     }
 }
 

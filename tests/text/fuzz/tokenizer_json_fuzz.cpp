@@ -11,8 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const std::string_view input(reinterpret_cast<const char*>(data), size);
     auto spec = read_tokenizer_json(input, {}, "fuzz");
     if (!spec) return 0;
-    const bool plain = spec->normalization == TokenizerSpec::Normalization::none && spec->splits.empty() &&
-                       !spec->add_prefix_space && spec->added.empty() && !spec->unk;
+    const bool plain = spec->byte_level && spec->normalizer.empty() && spec->pre_tokenizer.empty() &&
+                       spec->added.empty() && !spec->unk;
     const auto tokenizer = Tokenizer::make(std::move(*spec));
     if (!tokenizer) return 0;
     const std::string_view text = input.substr(0, 2000);
