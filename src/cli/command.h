@@ -32,6 +32,7 @@ extern const Command kBench;
 extern const Command kCost;
 extern const Command kDemo;
 extern const Command kDoctor;
+extern const Command kEmbed;
 extern const Command kEval;
 extern const Command kInspect;
 extern const Command kLogits;

@@ -4,6 +4,7 @@
 
 #include "base/terminal.h"
 #include "cli/command.h"
+#include "cli/input.h"
 #include "engine/engine.h"
 #include "formats/npy.h"
 #include "hub/default_model.h"
@@ -19,20 +20,6 @@ struct Options {
     bool exact = true;
 };
 
-Result<std::vector<int>> read_ids(const std::string& path) {
-    HEARTH_TRY(const std::string text, read_text(path, kTextFileBytesMax));
-    HEARTH_TRY(const Json json, parse_json(text, path));
-    const JsonCursor cursor(json, path);
-    HEARTH_TRY(const std::size_t n, cursor.array_size());
-    std::vector<int> ids;
-    for (std::size_t i = 0; i < n; ++i) {
-        HEARTH_TRY(const JsonCursor element, cursor.at(i));
-        HEARTH_TRY(const std::int64_t id, element.integer(0, INT32_MAX));
-        ids.push_back(static_cast<int>(id));
-    }
-    return ids;
-}
-
 Result<int> run(const Options& options, const GlobalOptions& global) {
     HEARTH_TRY(const std::vector<int> ids, read_ids(options.ids));
     const auto n_tokens = static_cast<std::int64_t>(ids.size());
@@ -47,7 +34,7 @@ Result<int> run(const Options& options, const GlobalOptions& global) {
                                                                .chunk_tokens = options.chunk,
                                                                .exact = options.exact}));
     HEARTH_TRY(formats::NpyWriter file,
-               formats::NpyWriter::create(options.out, n_tokens, model->config().vocab));
+               formats::NpyWriter::create(options.out, n_tokens, model->program.output_width()));
     Status written;
     Progress progress("logits", static_cast<std::uint64_t>(n_tokens), "tokens");
     const std::int64_t prefill = options.prefill < 0 ? n_tokens : options.prefill;
@@ -62,14 +49,14 @@ Result<int> run(const Options& options, const GlobalOptions& global) {
     if (global.json) {
         HEARTH_TRY_STATUS(print_json({{"out", options.out},
                                       {"n_tokens", n_tokens},
-                                      {"vocab", model->config().vocab},
+                                      {"vocab", model->program.output_width()},
                                       {"prefill", prefill},
                                       {"exact", options.exact},
                                       {"kernels", engine->kernels_name()}}));
     } else {
-        HEARTH_TRY_STATUS(
-            print(fmt::format("{}: float32 [{}, {}], {} tokens as a prompt, {} decoded one by one\n",
-                              options.out, n_tokens, model->config().vocab, prefill, n_tokens - prefill)));
+        HEARTH_TRY_STATUS(print(
+            fmt::format("{}: float32 [{}, {}], {} tokens as a prompt, {} decoded one by one\n", options.out,
+                        n_tokens, model->program.output_width(), prefill, n_tokens - prefill)));
     }
     return 0;
 }
@@ -84,8 +71,9 @@ Action setup(CLI::App& app, const GlobalOptions& global) {
         ->check(CLI::NonNegativeNumber);
     app.add_option("--chunk", options->chunk, "prompt tokens evaluated together")
         ->check(CLI::Range(1, 65536));
-    app.add_flag("--exact,!--fast", options->exact,
-                 "float32 activations for every format (the default), or quantized ones as run and serve use");
+    app.add_flag(
+        "--exact,!--fast", options->exact,
+        "float32 activations for every format (the default), or quantized ones as run and serve use");
     return [options, &global] { return run(*options, global); };
 }
 

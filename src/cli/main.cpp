@@ -29,6 +29,7 @@ const Command* const kCommands[] = {
     &kRender,
     &kLogits,
     &kDoctor,
+    &kEmbed,
     // clang-format on
 };
 

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "engine/executor.h"
 #include "engine/sequence.h"
+#include "models/embedder.h"
 #include "models/model.h"
 
 namespace hearth::engine {
@@ -35,6 +36,7 @@ struct Engine::State {
     }
     Status check_ids(std::span<const int> ids) const;
     Status check_request(const Request& request) const;
+    Status check_writes() const;  // that the model has a head
     [[nodiscard]] std::int64_t step_tokens() const {
         return std::max(options.chunk_tokens, options.batch_max);
     }
@@ -57,6 +59,9 @@ Result<std::unique_ptr<Engine>> Engine::open(std::shared_ptr<const models::Model
     if (options.context_max < 0 || options.context_max > config.context_max)
         return fail(Fault::out_of_range, "context: expected 1 to {} tokens, saw {}", config.context_max,
                     options.context_max);
+    if (model->program.bidirectional)  // a text is one step
+        options.chunk_tokens =
+            static_cast<int>(options.context_max > 0 ? options.context_max : config.context_max);
     const std::int64_t step_tokens = std::max(options.chunk_tokens, options.batch_max);
     HEARTH_TRY(const models::PoolSizes sizes,
                models::size_pools(models::state_pools(model->program), {.context = options.context_max,
@@ -98,7 +103,14 @@ Status Engine::State::check_ids(std::span<const int> ids) const {
     return {};
 }
 
+Status Engine::State::check_writes() const {
+    if (model->program.output_width() == model->config().vocab && !model->program.bidirectional) return {};
+    return fail(Fault::unsupported, "{} gives embeddings, not text: expected a model with a head",
+                model->name);
+}
+
 Status Engine::State::check_request(const Request& request) const {
+    HEARTH_TRY_STATUS(check_writes());
     HEARTH_TRY_STATUS(check_ids(request.prompt));
     HEARTH_TRY_STATUS(engine::check(request.sampling, model->config().vocab));
     if (request.new_tokens_max < 1)
@@ -122,7 +134,8 @@ Status Engine::score(std::span<const int> ids, const LogitsSink& sink, ScoreOpti
     std::size_t n = 0;
     for (std::size_t at = 0; at < ids.size(); at += n) {
         const auto begin = static_cast<std::int64_t>(at);
-        const std::int64_t prompt_left = options.prefill_tokens - begin;
+        std::int64_t prompt_left = options.prefill_tokens - begin;
+        if (s.model->program.bidirectional) prompt_left = INT64_MAX;
         n = prompt_left <= 0 ? 1 : std::min({chunk, ids.size() - at, static_cast<std::size_t>(prompt_left)});
         const auto n_tokens = static_cast<std::int64_t>(n);
         HEARTH_TRY_STATUS(sequence.reserve(n_tokens));
@@ -139,6 +152,7 @@ Result<std::vector<std::vector<double>>> Engine::score_continuations(
     std::span<const int> prompt, std::span<const std::vector<int>> continuations) {
     State& s = *state_;
     HEARTH_CHECK(s.running.empty(), "score and generate do not mix");
+    HEARTH_TRY_STATUS(s.check_writes());
     HEARTH_TRY_STATUS(s.check_ids(prompt));
     std::vector<std::vector<double>> scores(continuations.size());
     for (const auto& ids : continuations) {
@@ -194,6 +208,21 @@ Result<std::vector<std::vector<double>>> Engine::score_continuations(
         first = next;
     }
     return scores;
+}
+
+Result<std::vector<float>> Engine::embed(std::span<const int> ids, const models::Embedder& embedder) {
+    using Pooling = models::Embedder::Pooling;
+    const std::int64_t width = state_->model->program.output_width(), n = std::ssize(ids);
+    std::vector<double> sum(static_cast<std::size_t>(width));
+    const auto sink = [&](std::int64_t position, std::span<const float> hidden) {
+        if (embedder.pooling == Pooling::first && position != 0) return;
+        for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<double>(hidden[i]);
+    };
+    HEARTH_TRY_STATUS(score(ids, sink, {.first_position = embedder.pooling == Pooling::last ? n - 1 : 0}));
+    const double count = embedder.pooling == Pooling::mean ? static_cast<double>(n) : 1;
+    std::vector<float> pooled;
+    for (const double x : sum) pooled.push_back(static_cast<float>(x / count));
+    return embedder.finish(std::move(pooled));
 }
 
 Result<std::uint64_t> Engine::submit(Request request, Done done) {

@@ -15,7 +15,8 @@
 
 namespace hearth::models {
 class Model;
-}
+struct Embedder;
+}  // namespace hearth::models
 
 namespace hearth::engine {
 
@@ -98,6 +99,10 @@ class Engine {
         return score(ids, sink, ScoreOptions());
     }
     Status score(std::span<const int> ids, const LogitsSink& sink, ScoreOptions options);
+
+    // A text's embedding: hidden states pooled and finished as the embedder says. The model must have been
+    // loaded for hidden states. Errors: as score.
+    Result<std::vector<float>> embed(std::span<const int> ids, const models::Embedder& embedder);
 
     // For each continuation, the log probability of each of its tokens after the prompt (and the tokens of
     // the continuation before it). The prompt is evaluated once. Result: one vector a continuation.

@@ -44,6 +44,8 @@ Status Executor::allocate(std::int64_t tokens_max, std::int64_t context_max) {
     std::fill(ones_.begin(), ones_.end(), 1.0f);
     for (const models::LoadedTensor& tensor : model_->tensors)
         cols_max = std::max(cols_max, tensor.matrix.cols_padded);
+    for (const models::LatentSpec& spec : program.latents)
+        cols_max = std::max<std::int64_t>({cols_max, round_up(spec.rank, 32), round_up(spec.nope, 32)});
     for (std::size_t i = 0; i < program.values.size(); ++i) {
         const std::int64_t width = program.values[i].width,
                            stride = round_up(width, kernels::kActivationCols);
@@ -161,6 +163,16 @@ void Executor::run_op(const Op& op, std::span<const StepPart> parts, std::int64_
         case OpKind::attention:
             if (op.b != models::kNone) append_kv(op, parts);
             return attention(op, parts);
+        case OpKind::latent_attention:
+            return latent_attention(op, parts);
+        case OpKind::embed_positions:
+            return embed_positions(op);
+        case OpKind::add_row:
+            return add_row(op, n_rows);
+        case OpKind::layer_norm:
+            return layer_norm(op, n_rows);
+        case OpKind::activate:
+            return activate(op, n_rows);
         case OpKind::rms_norm:
             return rms_norm(op, n_rows);
         case OpKind::head_norm:

@@ -75,10 +75,18 @@ class Executor {
     void run_op(const models::Op& op, std::span<const StepPart> parts, std::int64_t n_rows);
     // ops/, a file a family. Each is one fork and join.
     void embed(const models::Op& op, std::span<const StepPart> parts);
+    void embed_positions(const models::Op& op);
+    void add_row(const models::Op& op, std::int64_t n_rows);
+    void layer_norm(const models::Op& op, std::int64_t n_rows);
+    void activate(const models::Op& op, std::int64_t n_rows);
     void select_rows(const models::Op& op, std::int64_t n_rows);
     void linear(const models::Op& op, std::int64_t n_rows);
     void append_kv(const models::Op& op, std::span<const StepPart> parts);
     void attention(const models::Op& op, std::span<const StepPart> parts);
+    void latent_attention(const models::Op& op, std::span<const StepPart> parts);
+    void append_latents(const models::Op& op, std::span<const StepPart> parts);
+    void multiply_heads(std::span<const kernels::PackedMatrix> heads, const Buffer& x, std::int64_t x_head,
+                        const Buffer& y, std::int64_t y_head, std::int64_t n_rows);
     void rms_norm(const models::Op& op, std::int64_t n_rows);
     void head_norm(const models::Op& op, std::int64_t n_rows);
     void rope(const models::Op& op, std::int64_t n_rows);

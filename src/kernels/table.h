@@ -109,6 +109,19 @@ struct DeltaArgs {
     float decay, rate;
 };
 
+// Latent attention of one token and one head: blocks hold [width][16], the first `rank` of width are values
+// too.
+struct LatentArgs {
+    const float* q;  // [width]
+    float* out;      // [rank]
+    const float* const* blocks;
+    int64_t end;        // visible positions [0, end)
+    const float* mask;  // [end padded to 16], added to the scores: 0, or minus infinity; or null
+    int width, rank;
+    float softmax_scale;
+    float* scratch;  // end padded to 16
+};
+
 struct CpuKernels {
     const char* isa;
     // Output panels [begin, end) of y = x W^T. Sum over columns: four partial sums by column mod 4, each in
@@ -122,6 +135,7 @@ struct CpuKernels {
     void (*rope)(float* x, const float* cos, const float* sin, int64_t n_pairs, int interleaved);
     // y = f(gate) * up; `up` null: 1.
     void (*glu[kGluKinds])(float* y, const float* gate, const float* up, int64_t n, float limit);
+    void (*attend_latent)(const LatentArgs* args);
     void (*delta_step)(const DeltaArgs* args);
     void (*add)(float* y, const float* x, int64_t n);  // y += x
     // Reads n bytes (a multiple of 4096) as fast as one core can; the sum keeps the compiler honest.

@@ -27,6 +27,11 @@ struct Architecture {
     double eps_default = 1e-6, theta_default = 10000;
     double partial_rotary_default = 1;  // 1: the family knows no other
     float norm_plus = 0;                // 1: norms multiply by 1 + w. GGUF holds the sum.
+    // How transformers spells what the program calls "model.embed_tokens" and "model.layers.": without a
+    // trunk's prefix.
+    const char* embedding_module = "embed_tokens";
+    const char* layers_prefix = "layers.";
+    const char* eps_key = "rms_norm_eps";
     const char* activation_key = "hidden_act";
     const char* activation = "silu";
     // What the family's configs say beyond the shared keys; may be null.

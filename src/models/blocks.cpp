@@ -11,7 +11,8 @@ AttentionShape attention_shape(const ModelConfig& c, int layer) {
             .n_kv_heads = full && c.full_kv_heads > 0 ? c.full_kv_heads : c.n_kv_heads,
             .head_dim = full && c.full_head_dim > 0 ? c.full_head_dim : c.head_dim,
             .window = c.window_of(layer),
-            .scale = static_cast<float>(c.query_scale)};
+            .scale = static_cast<float>(c.query_scale),
+            .causal = !c.bidirectional};
 }
 
 void attention_block(ProgramBuilder& b, const ModelConfig& c, ValueId x, const AttentionBlock& block) {

@@ -66,9 +66,11 @@ std::uint64_t Checkpoint::file_bytes() const {
 // The names tell where the trunk is, not the config: a text model saved out of one with a vision tower may
 // keep either spelling.
 void Checkpoint::find_prefixes() {
+    const std::string embedding =
+        std::string(find_architecture(config_.architecture)->embedding_module) + ".weight";
     for (const char* trunk :
-         {"model.", "model.language_model.", "language_model.model.", "language_model.", ""})
-        if (safetensors_->find(std::string(trunk) + "embed_tokens.weight") != nullptr) {
+         {"model.", "model.language_model.", "language_model.model.", "language_model.", "bert.", ""})
+        if (safetensors_->find(trunk + embedding) != nullptr) {
             trunk_ = trunk;
             break;
         }
@@ -83,11 +85,19 @@ std::optional<TensorView> Checkpoint::find(std::string_view name) const {
         if (entry == nullptr) return std::nullopt;
         return gguf_->view(*entry);
     }
-    constexpr std::string_view kTrunk = "model.", kHead = "lm_head.";
-    const formats::SafetensorsEntry* entry =
-        name.starts_with(kTrunk)  ? safetensors_->find(trunk_ + std::string(name.substr(kTrunk.size())))
-        : name.starts_with(kHead) ? safetensors_->find(head_ + std::string(name.substr(kHead.size())))
-                                  : safetensors_->find(name);
+    constexpr std::string_view kTrunk = "model.", kHead = "lm_head.", kLayers = "model.layers.";
+    const Architecture* architecture = find_architecture(config_.architecture);
+    std::string theirs(name);
+    const auto respell = [&](std::string_view ours, const std::string& spelled) {
+        if (!name.starts_with(ours)) return false;
+        theirs = spelled + std::string(name.substr(ours.size()));
+        return true;
+    };
+    if (!respell(kLayers, trunk_ + architecture->layers_prefix) &&
+        !respell("model.embed_tokens.", trunk_ + architecture->embedding_module + ".") &&
+        !respell(kTrunk, trunk_))
+        respell(kHead, head_);
+    const formats::SafetensorsEntry* entry = safetensors_->find(theirs);
     if (entry == nullptr) return std::nullopt;
     return safetensors_->view(*entry);
 }

@@ -24,6 +24,7 @@ struct RopeConfig {
     double original_context = 8192;                    // llama3, yarn
     double beta_fast = 32, beta_slow = 1;              // yarn
     bool truncate = true;                              // yarn: whole dimensions at the ramp's ends
+    double mscale_all_dim = 0;                         // yarn: latent attention's scores grow by its square
     double attention_factor = 1;                       // yarn: multiplies cosine and sine
     std::vector<float> frequency_divisors = {};        // per pair, from GGUF's rope_freqs.weight; empty: none
 };
@@ -71,6 +72,10 @@ struct ModelConfig {
         bool tiled = false, decay_is_ready = false;  // as GGUF files hold them
         std::vector<bool> layers = {};               // which
     } linear;
+    struct Latent {  // DeepSeek: widths of latent attention
+        int q_rank = 0, kv_rank = 0, nope = 0, rope = 0, v_dim = 0;
+    } latent;
+    bool rope_interleaved = false;                        // pairs (2i, 2i + 1)
     bool qk_norm = false;                                 // where the family leaves it to the config
     double query_scale_beta = 0, query_scale_period = 1;  // Ministral 3
     // Mixture of experts.
@@ -83,6 +88,10 @@ struct ModelConfig {
     [[nodiscard]] bool is_sparse(int layer) const {
         return !sparse.empty() && sparse[static_cast<std::size_t>(layer)];
     }
+    bool bidirectional = false;     // every position sees every other, within windows on both sides
+    bool headless = false;          // rows give hidden states, not logits
+    bool norm_bias = false;         // of layer norms, where the family leaves it to the config
+    std::int64_t type_vocab = 0;    // BERT: rows of the table of token types; text alone has type 0
     bool has_other_towers = false;  // a vision or audio part that is left aside
     std::vector<int> eos_ids;       // tokens that end an answer, from every file that names some
     int bos_id = -1;

@@ -107,7 +107,9 @@ Result<ModelConfig> read_gguf_config(const formats::Gguf& file, const std::strin
     HEARTH_TRY(const std::int64_t n_layers, keys.integer("block_count", kLayersMax));
     c.n_layers = static_cast<int>(n_layers);
     HEARTH_TRY_STATUS(read_heads(keys, c));
-    HEARTH_TRY(c.rms_eps, file.number(keys.key("attention.layer_norm_rms_epsilon")));
+    const bool layer_norms = keys.has("attention.layer_norm_epsilon");
+    HEARTH_TRY(c.rms_eps, file.number(keys.key(layer_norms ? "attention.layer_norm_epsilon"
+                                                           : "attention.layer_norm_rms_epsilon")));
     HEARTH_TRY_STATUS(read_rope(keys, *architecture, c));
     const formats::GgufEntry* embedding = file.find("token_embd.weight");
     if (embedding == nullptr || embedding->shape.rank() != 2)

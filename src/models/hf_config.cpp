@@ -21,6 +21,7 @@ Status read_yarn(const JsonCursor& nested, double context_max, RopeConfig& rope)
     HEARTH_TRY(rope.truncate, nested.boolean_or("truncate", true));
     HEARTH_TRY(const double mscale, nested.number_or("mscale", 0));
     HEARTH_TRY(const double mscale_all_dim, nested.number_or("mscale_all_dim", 0));
+    rope.mscale_all_dim = mscale_all_dim;
     const double factor = mscale != 0 && mscale_all_dim != 0
                               ? yarn_mscale(rope.factor, mscale) / yarn_mscale(rope.factor, mscale_all_dim)
                               : yarn_mscale(rope.factor, 1);
@@ -194,7 +195,7 @@ Result<ModelConfig> read_hf_config(const Json& json, const std::string& where) {
     HEARTH_TRY(const std::int64_t n_layers, count("num_hidden_layers", kLayersMax));
     c.n_layers = static_cast<int>(n_layers);
     HEARTH_TRY_STATUS(read_heads(config, *architecture, c));
-    HEARTH_TRY(c.rms_eps, config.number_or("rms_norm_eps", architecture->eps_default));
+    HEARTH_TRY(c.rms_eps, config.number_or(architecture->eps_key, architecture->eps_default));
     c.norm_plus = architecture->norm_plus;
     HEARTH_TRY(c.rope,
                read_hf_rope(config, architecture->theta_default, architecture->partial_rotary_default));
@@ -215,6 +216,11 @@ Result<ModelConfig> read_hf_config(const Json& json, const std::string& where) {
     if (c.has_other_towers) HEARTH_TRY_STATUS(read_ids(whole, c));
     if (const auto quantization = whole.find("quantization_config")) {
         HEARTH_TRY(c.quantization_method, quantization->string_or("quant_method", ""));
+    }
+    // Saved from a base class: no head was.
+    if (const auto classes = whole.find("architectures"); classes && classes->value().is_array()) {
+        const auto first = classes->at(std::size_t{0});
+        c.headless = first && first->value().is_string() && first->string()->ends_with("Model");
     }
     if (architecture->read_hf != nullptr) HEARTH_TRY_STATUS(architecture->read_hf(config, c));
     HEARTH_TRY_STATUS(check(c, where));

@@ -1,6 +1,9 @@
 // models/model.cpp - loads what the program declares, tensor by tensor.
 #include "models/model.h"
 
+#include <cstring>
+#include <map>
+
 #include "base/check.h"
 #include "models/architecture.h"
 #include "quant/formats.h"
@@ -37,12 +40,60 @@ Result<kernels::PackedMatrix> load_matrix(Model& model, const TensorSpec& spec, 
     return packed;
 }
 
+// A matrix of plain numbers: as stored, or decoded to float32 where it is quantized.
+Result<std::vector<std::byte>> plain_bytes(const LinearSource& source, DType& dtype) {
+    if (source.scales)
+        return fail(Fault::unsupported,
+                    "expected latent attention's matrices unquantized or in blocks, saw NVFP4");
+    if (info(source.weight.dtype).block_elems == 1 && info(source.weight.dtype).block_bytes > 1) {
+        dtype = source.weight.dtype;
+        return std::vector<std::byte>(source.weight.bytes.begin(), source.weight.bytes.end());
+    }
+    dtype = DType::f32;
+    std::vector<std::byte> bytes(static_cast<std::size_t>(source.weight.shape.n_elems()) * sizeof(float));
+    const std::span<float> values(reinterpret_cast<float*>(bytes.data()), bytes.size() / sizeof(float));
+    HEARTH_TRY_STATUS(quant::decode(source.weight, values));
+    return bytes;
+}
+
+Status load_latent(Model& model, const TensorSpec& spec, const LatentSpec& latent, int n_heads,
+                   LoadedTensor& loaded, ThreadPool& pool) {
+    HEARTH_TRY(const LinearSource source, model.checkpoint.linear(spec.name, spec.shape));
+    DType dtype = DType::f32;
+    auto plain = plain_bytes(source, dtype);
+    if (!plain) return fail(plain.error().at(spec.name));
+    const auto size = static_cast<std::size_t>(info(dtype).block_bytes);
+    const auto rank = static_cast<std::size_t>(latent.rank), nope = static_cast<std::size_t>(latent.nope);
+    const auto v_dim = static_cast<std::size_t>(latent.v_dim);
+    std::vector<std::byte> turned(rank * nope * size);
+    for (std::size_t h = 0; h < static_cast<std::size_t>(n_heads); ++h) {
+        const std::byte* keys = plain->data() + h * (nope + v_dim) * rank * size;
+        for (std::size_t r = 0; r < rank; ++r)
+            for (std::size_t c = 0; c < nope; ++c)
+                std::memcpy(turned.data() + (r * nope + c) * size, keys + (c * rank + r) * size, size);
+        const std::span<const std::byte> values(keys + nope * rank * size, v_dim * rank * size);
+        HEARTH_TRY(kernels::PackedMatrix key, kernels::pack({dtype, Shape{latent.rank, latent.nope}, turned},
+                                                            source.scale, {}, model.arena, pool));
+        HEARTH_TRY(kernels::PackedMatrix value,
+                   kernels::pack({dtype, Shape{latent.v_dim, latent.rank}, values}, source.scale, {},
+                                 model.arena, pool));
+        model.weight_bytes += static_cast<std::uint64_t>(key.bytes() + value.bytes());
+        loaded.key_heads.push_back(key);
+        loaded.value_heads.push_back(value);
+    }
+    return {};
+}
+
 Status load_tensors(Model& model, ThreadPool& pool) {
     const Program& program = model.program;
     const std::vector<bool> multiplied = program.multiplied();
+    std::map<std::size_t, const Op*> latent_ops;  // by tensor
     std::vector<bool> looked_up(program.tensors.size());
     for (const Op& op : program.ops)
-        if (op.kind == OpKind::embed) looked_up[static_cast<std::size_t>(op.weight)] = true;
+        if (op.kind == OpKind::latent_attention) latent_ops.emplace(static_cast<std::size_t>(op.weight), &op);
+    for (const Op& op : program.ops)
+        if (op.kind == OpKind::embed || op.kind == OpKind::embed_positions || op.kind == OpKind::add_row)
+            looked_up[static_cast<std::size_t>(op.weight)] = true;
     model.tensors.resize(program.tensors.size());
     for (std::size_t i = 0; i < program.tensors.size(); ++i) {
         const TensorSpec& spec = program.tensors[i];
@@ -60,7 +111,10 @@ Status load_tensors(Model& model, ThreadPool& pool) {
             loaded.rows = source.weight;
             loaded.rows_scale = source.scale;
         }
-        if (multiplied[i]) {
+        if (const auto at = latent_ops.find(i); at != latent_ops.end()) {
+            const LatentSpec& latent = program.latents[static_cast<std::size_t>(at->second->spec)];
+            HEARTH_TRY_STATUS(load_latent(model, spec, latent, at->second->n_heads, loaded, pool));
+        } else if (multiplied[i]) {
             HEARTH_TRY(loaded.matrix, load_matrix(model, spec, pool));
             model.weight_bytes +=
                 static_cast<std::uint64_t>(static_cast<double>(loaded.matrix.bytes()) * spec.used);
@@ -79,7 +133,9 @@ Result<std::shared_ptr<const Model>> load_model(const fs::path& path, ThreadPool
     model->name = named.filename() == "."
                       ? fs::absolute(path).parent_path().filename().string()
                       : (model->checkpoint.is_gguf() ? named.stem() : named.filename()).string();
-    model->program = find_architecture(model->config().architecture)->build(model->config());
+    ModelConfig config = model->config();
+    config.headless |= options.hidden_states;
+    model->program = find_architecture(config.architecture)->build(config);
     if (auto ok = load_tensors(*model, pool); !ok) return fail(ok.error().at(path.string()));
     for (const RopeSpec& rope : model->program.ropes)
         model->rope_frequencies.push_back(rope_frequencies(rope.config, rope.head_dim));

@@ -23,6 +23,9 @@ struct LoadedTensor {
     std::span<const float> vector;  // norms and biases
     TensorView rows;                // the embedding, as stored; its rows are decoded when looked up
     float rows_scale = 1;
+    // Latent attention: a head's keys as [rank, nope], so that queries can take them in, and its values
+    // [v_dim, rank].
+    std::vector<kernels::PackedMatrix> key_heads, value_heads;
 };
 
 class Model {
@@ -42,6 +45,7 @@ class Model {
 
 struct LoadOptions {
     bool need_tokenizer = true;  // false: weights alone will do (logits, bench)
+    bool hidden_states = false;  // the last norm's output in place of logits (embeddings); no head is loaded
 };
 
 // Loads and packs a model. Errors: not_found, corrupt, unsupported, no_memory, each naming file and tensor.

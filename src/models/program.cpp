@@ -57,6 +57,8 @@ std::string_view name(Role role) {
             return "scale";
         case Role::per_layer:
             return "per_layer";
+        case Role::per_position:
+            return "per_position";
         case Role::bias:
             return "bias";
     }
@@ -65,6 +67,7 @@ std::string_view name(Role role) {
 
 std::int64_t StateSpec::block_floats() const {
     if (kind == Kind::recurrent) return floats;
+    if (kind == Kind::latent) return head_dim * 16LL;
     constexpr std::int64_t kTokens = 16;  // state_pools.h, kBlockTokens; values are padded to whole lanes
     return n_kv_heads * (head_dim + (head_dim + 15LL) / 16 * 16) * kTokens;
 }
@@ -79,7 +82,7 @@ std::vector<bool> Program::multiplied() const {
     std::vector<bool> is(tensors.size());
     const auto mark = [&](TensorId id) { is[static_cast<std::size_t>(id)] = true; };
     for (const Op& op : ops) {
-        if (op.kind == OpKind::linear) mark(op.weight);
+        if (op.kind == OpKind::linear || op.kind == OpKind::latent_attention) mark(op.weight);
         if (op.kind != OpKind::experts) continue;
         const ExpertsSpec& spec = experts[static_cast<std::size_t>(op.spec)];
         for (int e = 0; e < spec.router.n_experts; ++e)
@@ -129,6 +132,55 @@ ValueId ProgramBuilder::embed(std::string_view out_name, std::string_view name, 
     return out;
 }
 
+void ProgramBuilder::add_positions(ValueId x, std::string_view name, std::int64_t rows) {
+    const ValueId out = value("positions", width(x));
+    const TensorId weight = tensor(name, Role::per_position, Shape{rows, width(x)});
+    Op& op = push(OpKind::embed_positions);
+    op.out = out;
+    op.weight = weight;
+    add(x, out);
+}
+
+void ProgramBuilder::add_row(ValueId x, std::string_view name, std::int64_t rows) {
+    const TensorId weight = tensor(name, Role::per_position, Shape{rows, width(x)});
+    Op& op = push(OpKind::add_row);
+    op.out = x;
+    op.weight = weight;
+}
+
+void ProgramBuilder::layer_norm(ValueId x, ValueId from, std::string_view module, bool has_bias) {
+    const Shape shape{width(from)};
+    const TensorId weight = tensor(std::string(module) + ".weight", Role::norm, shape);
+    const TensorId bias = has_bias ? tensor(std::string(module) + ".bias", Role::bias, shape) : kNone;
+    Op& op = push(OpKind::layer_norm);
+    op.out = x;
+    op.a = from;
+    op.weight = weight;
+    op.bias = bias;
+    op.eps = static_cast<float>(config_.rms_eps);
+}
+
+ValueId ProgramBuilder::layer_norm(std::string_view out_name, ValueId from, std::string_view module,
+                                   bool has_bias) {
+    const ValueId out = value(out_name, width(from));
+    layer_norm(out, from, module, has_bias);
+    return out;
+}
+
+ValueId ProgramBuilder::activate(std::string_view out_name, ValueId x, Activation activation) {
+    const ValueId out = value(out_name, width(x));
+    Op& op = push(OpKind::activate);
+    op.out = out;
+    op.a = x;
+    op.activation = activation;
+    return out;
+}
+
+Program ProgramBuilder::finish_without_head(ValueId x) {
+    program_.logits = x;
+    return std::move(program_);
+}
+
 ValueId ProgramBuilder::view(std::string_view name, ValueId of, std::int64_t offset,
                              std::int64_t width_of_view) {
     HEARTH_CHECK(offset + width_of_view <= width(of), "a view is inside its value");
@@ -140,14 +192,14 @@ ValueId ProgramBuilder::view(std::string_view name, ValueId of, std::int64_t off
     return out;
 }
 
-ValueId ProgramBuilder::rms_norm(std::string_view out_name, ValueId x, std::string_view name) {
+ValueId ProgramBuilder::rms_norm(std::string_view out_name, ValueId x, std::string_view name, double eps) {
     const ValueId out = value(out_name, width(x));
     const TensorId weight = name.empty() ? kNone : tensor(name, Role::norm, Shape{width(x)});
     Op& op = push(OpKind::rms_norm);
     op.out = out;
     op.a = x;
     op.weight = weight;
-    op.eps = static_cast<float>(config_.rms_eps);
+    op.eps = static_cast<float>(eps > 0 ? eps : config_.rms_eps);
     return out;
 }
 
@@ -186,6 +238,38 @@ void ProgramBuilder::rope(ValueId x, int rope) {
     op.head_dim = program_.ropes[static_cast<std::size_t>(rope)].head_dim;
 }
 
+void ProgramBuilder::rope(ValueId x, int rope_row, int head_dim, int offset) {
+    rope(x, rope_row);
+    program_.ops.back().head_dim = head_dim;
+    program_.ops.back().offset = offset;
+}
+
+ValueId ProgramBuilder::latent_attention(std::string_view out_name, ValueId q, ValueId kv,
+                                         std::string_view kv_b_proj, int n_heads, LatentSpec spec,
+                                         double scale) {
+    const std::int64_t heads = n_heads;
+    const ValueId out = value(out_name, heads * spec.v_dim);
+    spec.absorbed = value("absorbed", heads * LatentSpec::padded(spec.rank));
+    spec.unpacked = value("unpacked", heads * LatentSpec::padded(spec.v_dim));
+    const TensorId weight =
+        tensor(kv_b_proj, Role::latent_up, Shape{heads * (spec.nope + spec.v_dim), spec.rank});
+    program_.states.push_back({.kind = StateSpec::Kind::latent,
+                               .layer = layer_,
+                               .n_kv_heads = 1,
+                               .head_dim = spec.rank + spec.rope});
+    program_.latents.push_back(spec);
+    Op& op = push(OpKind::latent_attention);
+    op.out = out;
+    op.a = q;
+    op.b = kv;
+    op.weight = weight;
+    op.state = static_cast<StateId>(program_.states.size() - 1);
+    op.n_heads = n_heads;
+    op.spec = static_cast<int>(program_.latents.size() - 1);
+    op.value = static_cast<float>(scale);
+    return out;
+}
+
 ValueId ProgramBuilder::attention(std::string_view out_name, ValueId q, ValueId k, ValueId v,
                                   const AttentionShape& shape, std::string_view sinks) {
     const ValueId out = value(out_name, shape.q_width());
@@ -194,8 +278,11 @@ ValueId ProgramBuilder::attention(std::string_view out_name, ValueId q, ValueId 
                                .layer = layer_,
                                .n_kv_heads = shape.n_kv_heads,
                                .head_dim = shape.head_dim,
-                               .window = shape.window});
+                               .window = shape.causal ? shape.window : 0});
+    program_.bidirectional |= !shape.causal;
     Op& op = push(OpKind::attention);
+    op.causal = shape.causal;
+    op.reach = shape.window;
     op.out = out;
     op.a = q;
     op.b = k;
@@ -398,7 +485,8 @@ Program ProgramBuilder::finish(ValueId x, std::string_view head_tensor) {
 
 Program decoder(const ModelConfig& config, PartBuilder layer, PartBuilder start) {
     ProgramBuilder b(config);
-    b.new_rope(config.rope, config.full_head_dim > 0 ? config.full_head_dim : config.head_dim);
+    b.new_rope(config.rope, config.full_head_dim > 0 ? config.full_head_dim : config.head_dim,
+               config.rope_interleaved);
     if (config.local_rope) b.new_rope(*config.local_rope, config.head_dim);
     const ValueId x = b.embed("model.embed_tokens.weight");
     if (config.embedding_scale != 1) b.scale(x, config.embedding_scale);
@@ -408,7 +496,8 @@ Program decoder(const ModelConfig& config, PartBuilder layer, PartBuilder start)
         layer(b, config, x);
     }
     b.begin_layer(kNone);
-    return b.finish(b.rms_norm("last", b.select_rows("last", x), "model.norm.weight"), "lm_head");
+    const ValueId last = b.rms_norm("last", b.select_rows("last", x), "model.norm.weight");
+    return config.headless ? b.finish_without_head(last) : b.finish(last, "lm_head");
 }
 
 }  // namespace hearth::models

@@ -40,10 +40,11 @@ enum class Role {
     ffn_gate,
     ffn_up,
     ffn_down,
-    router,       // scores of experts
-    router_bias,  // corrects the choice of experts, not their weights
-    scale,        // multiplies activations or weights of experts
-    per_layer,    // Gemma 4: what each layer is told about the token besides the residual stream
+    router,        // scores of experts
+    router_bias,   // corrects the choice of experts, not their weights
+    scale,         // multiplies activations or weights of experts
+    per_layer,     // Gemma 4: what each layer is told about the token besides the residual stream
+    per_position,  // rows that do not depend on the token: positions, token types
     bias,
 };
 std::string_view name(Role role);
@@ -72,16 +73,18 @@ struct Value {
     std::int64_t offset = 0;
 };
 
-// What a layer keeps for each sequence. Other kinds (recurrent, latent) join here.
+// What a layer keeps for each sequence: keys and values; a recurrent state; or latents (head_dim numbers a
+// position) from which keys and values of all heads are made.
 struct StateSpec {
-    enum class Kind { paged_kv, recurrent } kind = Kind::paged_kv;
+    enum class Kind { paged_kv, recurrent, latent } kind = Kind::paged_kv;
     int layer = 0;
     int n_kv_heads = 0, head_dim = 0;
     int window = 0;           // positions visible behind the current one; 0: all
     std::int64_t floats = 0;  // recurrent: of one sequence
     // Bytes a token takes, for element size `bytes_per_element`, while it is kept.
     [[nodiscard]] std::int64_t bytes_per_token(int bytes_per_element) const {
-        return kind == Kind::recurrent ? 0 : 2LL * n_kv_heads * head_dim * bytes_per_element;
+        if (kind == Kind::recurrent) return 0;
+        return (kind == Kind::latent ? 1LL : 2LL * n_kv_heads) * head_dim * bytes_per_element;
     }
     // One block of its pool (state_pools.h): 16 positions, or all of a recurrent state.
     [[nodiscard]] std::int64_t block_floats() const;
@@ -126,16 +129,31 @@ struct DeltaSpec {
     [[nodiscard]] std::int64_t state_floats() const { return tail_floats() + v_heads * k_dim * v_pad(); }
 };
 
+// Latent attention: keys are [rank | rope] with the first part shared by all heads through a matrix a head.
+// The matrices are moved to the queries and to the output, so that positions are kept as latents alone.
+struct LatentSpec {
+    int rank = 0, rope = 0, nope = 0, v_dim = 0;
+    ValueId absorbed = kNone;  // [heads, rank padded to 16]: queries, then what they gathered
+    ValueId unpacked = kNone;  // [heads, v_dim padded to 16]
+    static constexpr int padded(int n) { return (n + 15) / 16 * 16; }
+};
+
 enum class OpKind {
-    embed,       // out = rows of `weight` by token id
-    rms_norm,    // out = norm(a) * weight
-    linear,      // out = a weight^T (+ bias)
-    head_norm,   // out, in place: each head of width head_dim is normed with weight
-    rope,        // out, in place: rotates each head by its token's position
-    attention,   // out = attention of queries a over `state`, after keys b and values c, if any, join it
-    swiglu,      // out = activation(a) * b
-    add,         // out += a
-    gate,        // out, in place: each of a.width equal parts times sigmoid of its number in a
+    embed,            // out = rows of `weight` by token id
+    embed_positions,  // out = rows of `weight` by position
+    add_row,          // out += the first row of `weight`
+    layer_norm,       // out = (a - mean) / deviation * weight + bias, where it has one
+    activate,         // out = activation(a)
+    rms_norm,         // out = norm(a) * weight
+    linear,           // out = a weight^T (+ bias)
+    head_norm,        // out, in place: each head of width head_dim is normed with weight
+    rope,             // out, in place: rotates each head by its token's position
+    attention,        // out = attention of queries a over `state`, after keys b and values c, if any, join it
+    latent_attention,  // out = attention of queries a over latents, after b joins them, through the matrices
+                       // of `weight`
+    swiglu,            // out = activation(a) * b
+    add,               // out += a
+    gate,              // out, in place: each of a.width equal parts times sigmoid of its number in a
     convolve,    // out = silu of a convolution of a over its token and the last ones, which `state` keeps
     delta_rule,  // out = what a gated delta rule over `state` gives for queries, keys and values a; b, c its
                  // rates
@@ -154,7 +172,12 @@ struct Op {
     ValueId out = kNone, a = kNone, b = kNone, c = kNone;
     TensorId weight = kNone, bias = kNone;
     StateId state = kNone;
-    int head_dim = 0;        // head_norm, rope, attention
+    int head_dim = 0;  // head_norm, rope, attention
+    int offset = 0;    // rope: where in a head the part that rotates begins
+    // attention: positions seen on each side when it is not causal; 0: all. Causal windows stand in the
+    // state.
+    bool causal = true;
+    int reach = 0;
     int n_heads = 0;         // attention: of queries
     int spec = kNone;        // rope: a row of ropes; route, experts: a row of experts
     float eps = 0;           // norms
@@ -172,8 +195,11 @@ struct Program {
     std::vector<RopeSpec> ropes;
     std::vector<ExpertsSpec> experts;
     std::vector<DeltaSpec> deltas;
+    std::vector<LatentSpec> latents;
     std::vector<Op> ops;
-    ValueId logits = kNone;  // [n_selected, vocab]
+    ValueId logits = kNone;      // [n_selected, vocab], or hidden states where the model has no head
+    bool bidirectional = false;  // a text is one step
+    [[nodiscard]] std::int64_t output_width() const { return values[static_cast<std::size_t>(logits)].width; }
     [[nodiscard]] std::int64_t kv_bytes_per_token(int bytes_per_element) const;
     // Which tensors some operation multiplies by, by TensorId: those that are packed for the kernels.
     [[nodiscard]] std::vector<bool> multiplied() const;
@@ -182,8 +208,9 @@ struct Program {
 // The heads of one attention.
 struct AttentionShape {
     int n_heads = 0, n_kv_heads = 0, head_dim = 0;
-    int window = 0;   // 0: all positions
-    float scale = 0;  // of scores; 0: head_dim^-0.5
+    int window = 0;      // 0: all positions
+    float scale = 0;     // of scores; 0: head_dim^-0.5
+    bool causal = true;  // false: positions ahead are seen as well, `window` of them on each side
     [[nodiscard]] std::int64_t q_width() const { return std::int64_t{n_heads} * head_dim; }
     [[nodiscard]] std::int64_t kv_width() const { return std::int64_t{n_kv_heads} * head_dim; }
 };
@@ -199,16 +226,27 @@ class ProgramBuilder {
     // Rows of another table by token id; `role` is not that of the model's own embedding.
     ValueId embed(std::string_view out, std::string_view tensor, Role role, std::int64_t rows,
                   std::int64_t width);
+    void add_positions(ValueId x, std::string_view tensor, std::int64_t rows);  // x += a row a position
+    void add_row(ValueId x, std::string_view tensor, std::int64_t rows);        // x += the first row
+    void layer_norm(ValueId x, ValueId from, std::string_view module, bool has_bias);
+    ValueId layer_norm(std::string_view out, ValueId from, std::string_view module, bool has_bias);
+    ValueId activate(std::string_view out, ValueId x, Activation activation);
     // Columns of a value under a name of their own: no copy.
     ValueId view(std::string_view name, ValueId of, std::int64_t offset, std::int64_t width);
     // `tensor` may be empty in norms: no weight.
-    ValueId rms_norm(std::string_view out, ValueId x, std::string_view tensor);
+    ValueId rms_norm(std::string_view out, ValueId x, std::string_view tensor,
+                     double eps = 0);  // 0: the config's
     // `tensor` without suffix: "self_attn.q_proj"; ".weight" and, if has_bias, ".bias" are added.
     ValueId linear(std::string_view out, ValueId x, std::string_view tensor, Role role, std::int64_t rows,
                    bool has_bias, int fused_group = kNone);
     void head_norm(ValueId x, std::string_view tensor, int head_dim, Role role = Role::qk_norm);
     int new_rope(const RopeConfig& rope, int head_dim, bool interleaved = false);  // for all layers
     void rope(ValueId x, int rope);
+    void rope(ValueId x, int rope, int head_dim, int offset);  // a part of wider heads
+    // q: [heads, nope + rope] after RoPE; kv: [rank | rope] after norm and RoPE; kv_b_proj's rows: a head's
+    // keys, then its values.
+    ValueId latent_attention(std::string_view out, ValueId q, ValueId kv, std::string_view kv_b_proj,
+                             int n_heads, LatentSpec spec, double scale);
     ValueId attention(std::string_view out, ValueId q, ValueId k, ValueId v, const AttentionShape& shape,
                       std::string_view sinks = {});
     ValueId swiglu(std::string_view out, ValueId gate, ValueId up, Activation activation = Activation::silu,
@@ -238,6 +276,7 @@ class ProgramBuilder {
     int new_fused_group() { return n_fused_groups_++; }
     // The head: a matrix of its own, or the embedding when tied.
     Program finish(ValueId x, std::string_view head_tensor);
+    Program finish_without_head(ValueId x);  // what a row gives is its hidden state
 
     [[nodiscard]] std::int64_t width(ValueId id) const {
         return program_.values[static_cast<std::size_t>(id)].width;

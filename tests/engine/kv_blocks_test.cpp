@@ -1,4 +1,5 @@
-// tests/engine/kv_blocks_test.cpp - the four verbs of a sequence over every kind of pool, and what pools cost.
+// tests/engine/kv_blocks_test.cpp - the four verbs of a sequence over every kind of pool, and what pools
+// cost.
 #include "engine/kv_blocks.h"
 
 #include <gtest/gtest.h>

@@ -93,6 +93,52 @@ TEST(Glu, AgreesWithDoublePrecision) {
         }
 }
 
+TEST(AttendLatent, AgreesWithDoublePrecisionAndLooksNoFurtherThanTheEnd) {
+    for (const auto& [rank, rope] : {std::pair<int, int>{8, 4}, {20, 8}, {512, 64}})
+        for (const std::int64_t end : {1, 16, 17, 100}) {
+            const int width = rank + rope;
+            std::vector<std::vector<float>> blocks;
+            std::vector<const float*> rows;
+            for (std::int64_t b = 0; b < (end + 15) / 16; ++b) {
+                blocks.push_back(
+                    gaussian(static_cast<std::size_t>(width * 16), 40 + static_cast<std::uint64_t>(b)));
+                for (std::int64_t p = end - b * 16; p < 16; ++p)  // what another sequence left
+                    for (int i = 0; i < width; ++i) blocks.back()[static_cast<std::size_t>(i * 16 + p)] = NAN;
+            }
+            for (const auto& block : blocks) rows.push_back(block.data());
+            const auto at = [&](std::int64_t p, int i) {
+                return d(blocks[static_cast<std::size_t>(p / 16)][static_cast<std::size_t>(i * 16 + p % 16)]);
+            };
+            const auto q = gaussian(static_cast<std::size_t>(width), 7, 0.3);
+            std::vector<double> weights;
+            double top = -INFINITY, sum = 0;
+            for (std::int64_t p = 0; p < end; ++p) {
+                double s = 0;
+                for (int i = 0; i < width; ++i) s += d(q[static_cast<std::size_t>(i)]) * at(p, i);
+                weights.push_back(s * 0.25);
+                top = std::max(top, weights.back());
+            }
+            for (double& w : weights) sum += w = std::exp(w - top);
+            std::vector<float> first;
+            for (const CpuKernels* kernels : runnable()) {
+                std::vector<float> out(static_cast<std::size_t>(rank)),
+                    scratch(static_cast<std::size_t>(end + 16));
+                const LatentArgs args{q.data(), out.data(), rows.data(), end,           nullptr,
+                                      width,    rank,       0.25f,       scratch.data()};
+                kernels->attend_latent(&args);
+                for (int i = 0; i < rank; ++i) {
+                    double want = 0;
+                    for (std::int64_t p = 0; p < end; ++p)
+                        want += weights[static_cast<std::size_t>(p)] / sum * at(p, i);
+                    ASSERT_NEAR(d(out[static_cast<std::size_t>(i)]), want, 2e-5) << kernels->isa;
+                }
+                if (first.empty()) first = out;
+                EXPECT_EQ(0, std::memcmp(first.data(), out.data(), out.size() * sizeof(float)))
+                    << kernels->isa;
+            }
+        }
+}
+
 TEST(DeltaStep, AgreesWithDoublePrecision) {
     for (const auto& [k_dim, v_dim] : {std::pair<int, int>{4, 16}, {8, 32}, {128, 128}, {5, 80}}) {
         const auto size = static_cast<std::size_t>(k_dim * v_dim);

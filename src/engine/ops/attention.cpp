@@ -48,14 +48,20 @@ void Executor::attention(const models::Op& op, std::span<const StepPart> parts) 
             last_part = place.part;
             last_head = head;
             const auto ids = parts[static_cast<std::size_t>(place.part)].state->block_ids(pool);
-            for (; n_known * kernels::kKvBlockTokens <= place.position; ++n_known) {
+            const StepPart& part = parts[static_cast<std::size_t>(place.part)];
+            const std::int64_t n_filled =
+                part.state->length() + static_cast<std::int64_t>(part.tokens.size());
+            const std::int64_t reach = op.reach > 0 ? op.reach : n_filled;
+            const std::int64_t end =
+                op.causal ? place.position + 1 : std::min(n_filled, place.position + 1 + reach);
+            for (; n_known * kernels::kKvBlockTokens < end; ++n_known) {
                 const BlockId id = ids[static_cast<std::size_t>(n_known)];
                 if (id == kNoBlock) continue;  // it left the window: not read
                 key_rows[n_known] = blocks_->keys(op.state, id, head);
                 value_rows[n_known] = blocks_->values(op.state, id, head);
             }
-            const std::int64_t first =
-                spec.window > 0 ? std::max<std::int64_t>(0, place.position + 1 - spec.window) : 0;
+            const std::int64_t behind = !op.causal ? reach + 1 : spec.window > 0 ? spec.window : end;
+            const std::int64_t first = std::max<std::int64_t>(0, place.position + 1 - behind);
             const std::int64_t at = std::int64_t{head} * heads_per_kv * spec.head_dim;
             const kernels::AttendArgs args{
                 buffer(op.a).row(row) + at,
@@ -63,7 +69,7 @@ void Executor::attention(const models::Op& op, std::span<const StepPart> parts) 
                 key_rows,
                 value_rows,
                 first,
-                place.position + 1,
+                end,
                 heads_per_kv,
                 spec.head_dim,
                 static_cast<int>(round_up(spec.head_dim, kernels::kLanes)),

@@ -13,8 +13,8 @@ void Executor::rope(const models::Op& op, std::int64_t n_rows) {
     each_row(n_rows, [&](std::int64_t row) {
         const auto first = static_cast<std::size_t>(row * rotation.n_pairs);
         for (std::int64_t at = 0; at < out.width; at += op.head_dim)
-            kernels_->rope(out.row(row) + at, &rotation.cos[first], &rotation.sin[first], rotation.n_pairs,
-                           interleaved);
+            kernels_->rope(out.row(row) + at + op.offset, &rotation.cos[first], &rotation.sin[first],
+                           rotation.n_pairs, interleaved);
     });
 }
 
@@ -57,6 +57,13 @@ void Executor::swiglu(const models::Op& op, std::int64_t n_rows) {
     each_row(n_rows, [&](std::int64_t row) {
         kernels_->glu[glu_kind(op.activation)](out.row(row), buffer(op.a).row(row), buffer(op.b).row(row),
                                                out.width, op.limit);
+    });
+}
+
+void Executor::activate(const models::Op& op, std::int64_t n_rows) {
+    const Buffer& out = buffer(op.out);
+    each_row(n_rows, [&](std::int64_t row) {
+        kernels_->glu[glu_kind(op.activation)](out.row(row), buffer(op.a).row(row), nullptr, out.width, 0);
     });
 }
 

@@ -14,6 +14,21 @@ void Executor::embed(const models::Op& op, std::span<const StepPart> parts) {
             models::embedding_row(table, id, {out.row(row++), static_cast<std::size_t>(out.width)});
 }
 
+void Executor::embed_positions(const models::Op& op) {
+    const Buffer& out = buffer(op.out);
+    const models::LoadedTensor& table = model_->tensors[static_cast<std::size_t>(op.weight)];
+    for (std::size_t row = 0; row < places_.size(); ++row)
+        models::embedding_row(table, places_[row].position,
+                              {out.row(static_cast<std::int64_t>(row)), static_cast<std::size_t>(out.width)});
+}
+
+void Executor::add_row(const models::Op& op, std::int64_t n_rows) {
+    const Buffer& out = buffer(op.out);
+    std::vector<float> added(static_cast<std::size_t>(out.width));
+    models::embedding_row(model_->tensors[static_cast<std::size_t>(op.weight)], 0, added);
+    each_row(n_rows, [&](std::int64_t row) { kernels_->add(out.row(row), added.data(), out.width); });
+}
+
 void Executor::select_rows(const models::Op& op, std::int64_t n_rows) {
     const Buffer& out = buffer(op.out);
     for (std::int64_t row = 0; row < n_rows; ++row)

@@ -16,6 +16,7 @@ const CpuKernels HEARTH_TABLE = {
     rope,
     // In the order of GluKind.
     {glu<kGluSilu>, glu<kGluGeluTanh>, glu<kGluGeluErf>, glu<kGluClamped>, glu<kGluSigmoid>},
+    attend_latent,
     delta_step,
     add,
     read_bytes,

@@ -28,6 +28,8 @@ namespace {
 #include "kernels/cpu/activations.inl"
 
 #include "kernels/cpu/delta_rule.inl"
+
+#include "kernels/cpu/latent.inl"
 }  // namespace
 
 #define HEARTH_TABLE hearth_kernels_avx512

@@ -1,6 +1,7 @@
 // models/arch/gemma3.cpp - Gemma 3: four norms a layer that multiply by 1 + w, GeGLU, five layers with a
 // window to one without, each kind with its own rotation, scaled embeddings. Source: transformers,
 // models/gemma3/modeling_gemma3.py.
+#include <algorithm>
 #include <cmath>
 
 #include "models/architecture.h"
@@ -33,6 +34,10 @@ Status read_hf(const JsonCursor& config, ModelConfig& c) {
     c.query_scale = 1 / std::sqrt(scalar);
     HEARTH_TRY(c.final_softcap, config.number_or("final_logit_softcapping", 0));
     c.mlp_bias = false;
+    // EmbeddingGemma: half of the window on each side.
+    HEARTH_TRY(c.bidirectional, config.boolean_or("use_bidirectional_attention", false));
+    if (c.bidirectional) c.window = std::max(1, c.window / 2);
+    c.headless = c.bidirectional;
     finish_config(c);
     return {};
 }

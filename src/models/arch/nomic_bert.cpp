@@ -1,0 +1,60 @@
+// models/arch/nomic_bert.cpp - nomic-embed: BERT with rotations in place of positions, SwiGLU, and linears
+// without biases. Source: transformers, models/nomic_bert/modeling_nomic_bert.py.
+#include "models/architecture.h"
+#include "models/blocks.h"
+
+namespace hearth::models {
+namespace {
+
+Status read_hf(const JsonCursor& config, ModelConfig& c) {
+    HEARTH_TRY(c.type_vocab, config.integer_or("type_vocab_size", 2, 1, kVocabSizeMax));
+    c.bidirectional = c.headless = true;
+    return {};
+}
+
+Program build(const ModelConfig& c) {
+    ProgramBuilder b(c);
+    const AttentionShape shape{
+        .n_heads = c.n_heads, .n_kv_heads = c.n_heads, .head_dim = c.head_dim, .causal = false};
+    const std::int64_t width = shape.q_width();
+    const int rope = b.new_rope(c.rope, c.head_dim);
+    const ValueId x = b.embed("model.embed_tokens.weight");
+    b.add_row(x, "model.embeddings.token_type_embeddings.weight", c.type_vocab);
+    b.layer_norm(x, x, "model.emb_ln", true);
+    for (int i = 0; i < c.n_layers; ++i) {
+        b.begin_layer(i);
+        const ValueId qkv = b.linear("qkv", x, "attn.Wqkv", Role::attn_q, 3 * width, false);
+        const ValueId q = b.view("q", qkv, 0, width), k = b.view("k", qkv, width, width);
+        const ValueId v = b.view("v", qkv, 2 * width, width);
+        b.rope(q, rope);
+        b.rope(k, rope);
+        const ValueId attended = b.attention("attended", q, k, v, shape);
+        b.add(x, b.linear("h", attended, "attn.out_proj", Role::attn_output, c.d_model, false));
+        b.layer_norm(x, x, "norm1", true);
+        const int gate_up = b.new_fused_group();
+        const ValueId up = b.linear("up", x, "mlp.fc11", Role::ffn_up, c.d_ff, false, gate_up);
+        const ValueId gate = b.linear("gate", x, "mlp.fc12", Role::ffn_gate, c.d_ff, false, gate_up);
+        b.add(x, b.linear("h", b.swiglu("gate", gate, up), "mlp.fc2", Role::ffn_down, c.d_model, false));
+        b.layer_norm(x, x, "norm2", true);
+    }
+    b.begin_layer(kNone);
+    return b.finish_without_head(b.select_rows("last", x));
+}
+
+}  // namespace
+
+extern const Architecture k_nomic_bert;
+const Architecture k_nomic_bert = {.name = "nomic_bert",
+                                   .hf_class = "NomicBertModel",
+                                   .model_types = "nomic_bert",
+                                   .tied_default = true,
+                                   .eps_default = 1e-12,
+                                   .theta_default = 1000,
+                                   .embedding_module = "embeddings.word_embeddings",
+                                   .layers_prefix = "encoder.layers.",
+                                   .eps_key = "layer_norm_eps",
+                                   .read_hf = read_hf,
+                                   .build = build,
+                                   .notes = "embeddings: nomic-embed-text"};
+
+}  // namespace hearth::models
