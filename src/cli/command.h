@@ -29,6 +29,7 @@ struct Command {
 // One file per command defines one of these; main.cpp lists them all.
 extern const Command kAudit;
 extern const Command kBench;
+extern const Command kCheckClaims;
 extern const Command kCost;
 extern const Command kDemo;
 extern const Command kDoctor;

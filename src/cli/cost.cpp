@@ -1,15 +1,19 @@
 // cli/cost.cpp - hearth cost: what tokens cost on own hardware against an API's price.
+#include <boost/json.hpp>
 #include <map>
 #include <memory>
 
+#include "base/file.h"
 #include "cli/command.h"
-#include "plan/cost.h"
+#include "plan/cost_report.h"
 
 namespace hearth::cli {
 namespace {
 
 struct CostFlags {
-    std::string file, measured, currency, api_name;
+    std::string file, measured, currency, api_name, html, method;
+    int draws = 10'000;
+    std::uint64_t seed = 0;
     std::map<std::string_view, std::optional<double>> numbers;  // by field name
 };
 
@@ -19,21 +23,29 @@ Result<int> run_cost(const CostFlags& flags, bool json) {
     if (!flags.measured.empty()) HEARTH_TRY_STATUS(plan::read_measured_speed(flags.measured, inputs));
     if (!flags.currency.empty()) inputs.currency = flags.currency;
     if (!flags.api_name.empty()) inputs.api.name = flags.api_name;
+    if (!flags.method.empty()) inputs.hardware.method = flags.method;
+    // They say the same thing: a flag for one replaces the other of the file, and both together are a
+    // mistake.
+    if (flags.numbers.at("use.utilisation") && flags.numbers.at("use.output_tokens_per_month"))
+        return fail(Fault::usage, "use: expected either --utilisation or --volume, saw both");
     for (const plan::CostField& field : plan::cost_fields()) {
         const auto& given = flags.numbers.at(field.name);
         if (!given) continue;
-        // The volume and the utilisation say the same thing: a flag for one replaces the other of the file.
-        if (field.name == "use.utilisation") inputs.use.output_tokens_per_month.reset();
-        if (field.name == "use.output_tokens_per_month" && !flags.numbers.at("use.utilisation"))
-            inputs.use.utilisation.reset();
-        if (field.of != nullptr)
-            field.of(inputs) = given;
-        else
-            field.of_plain(inputs) = *given;
+        HEARTH_TRY_STATUS(plan::set_field(inputs, field.name, *given));
         if (field.name.starts_with("speed.")) inputs.speed.source = "given";
     }
-    HEARTH_TRY(const plan::CostReport report, plan::cost(inputs));
-    HEARTH_TRY_STATUS(json ? print_json(plan::cost_json(report)) : print(plan::cost_text(report)));
+    plan::CostStudy study;
+    HEARTH_TRY(study.report, plan::cost(inputs));
+    study.investment = plan::invest(study.report);
+    if (!flags.file.empty()) {
+        HEARTH_TRY(const plan::Uncertainty uncertainty, plan::read_uncertainty(flags.file));
+        if (!uncertainty.inputs.empty()) {
+            HEARTH_TRY(study.tornado, plan::tornado(inputs, uncertainty));
+            HEARTH_TRY(study.monte_carlo, plan::monte_carlo(inputs, uncertainty, flags.draws, flags.seed));
+        }
+    }
+    if (!flags.html.empty()) HEARTH_TRY_STATUS(write_whole(flags.html, plan::study_html(study)));
+    HEARTH_TRY_STATUS(json ? print_json(plan::study_json(study)) : print(plan::study_text(study)));
     return 0;
 }
 
@@ -43,6 +55,12 @@ Action setup(CLI::App& app, const GlobalOptions& global) {
     app.add_option("--measured", flags->measured, "take the speeds from what `hearth bench --json` wrote");
     app.add_option("--currency", flags->currency, "of every price: three letters, as EUR");
     app.add_option("--api-name", flags->api_name, "what the prices are compared with");
+    app.add_option("--method", flags->method,
+                   "what the hardware is worth in between: straight_line, declining, double_declining, "
+                   "sum_of_years or market");
+    app.add_option("--draws", flags->draws, "of the Monte Carlo over [[uncertain]]")->capture_default_str();
+    app.add_option("--seed", flags->seed, "of its random numbers")->capture_default_str();
+    app.add_option("--html", flags->html, "write a page with plots");
     for (const plan::CostField& field : plan::cost_fields())
         app.add_option(std::string(field.flag), flags->numbers[field.name], std::string(field.help));
     return [flags, &global] { return run_cost(*flags, global.json); };

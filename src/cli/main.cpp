@@ -20,6 +20,7 @@ const Command* const kCommands[] = {
     &kAudit,
     &kEval,
     &kCost,
+    &kCheckClaims,
     &kServe,
     &kRun,
     &kBench,

@@ -33,6 +33,7 @@ Status check(CostInputs inputs) {
         return fail(Fault::usage, "currency: expected three capital letters as USD, saw \"{}\"", c);
     for (const CostField& field : cost_fields()) HEARTH_TRY_STATUS(check_field(field, inputs));
     for (const CostField& field : cost_fields()) {
+        if (field.optional) continue;
         const bool either = field.name == "use.utilisation" || field.name == "use.output_tokens_per_month";
         if (field.of != nullptr && !field.of(inputs) && !either)
             return fail(Fault::usage, "{}: expected a number, saw none; give it in the file or by {}",
@@ -41,6 +42,34 @@ Status check(CostInputs inputs) {
     if (inputs.use.utilisation.has_value() == inputs.use.output_tokens_per_month.has_value())
         return fail(Fault::usage, "use: expected either utilisation or output_tokens_per_month, saw {}",
                     inputs.use.utilisation ? "both" : "neither");
+    for (const HardwarePart& part : inputs.hardware.parts) {
+        if (!(part.price >= 0 && part.price <= kHuge) || part.count < 1 || part.count > 1'000'000)
+            return fail(Fault::usage,
+                        "hardware.parts: {}: expected a price of at least 0 and a count of at least 1",
+                        part.name);
+        if (!(part.lost_at_once >= 0 && part.lost_at_once <= 1) ||
+            !(part.decline_per_year > -1 && part.decline_per_year < 1))
+            return fail(
+                Fault::usage,
+                "hardware.parts: {}: expected lost_at_once from 0 to 1 and decline_per_year between -1 and 1",
+                part.name);
+    }
+    static constexpr std::string_view kMethods[] = {"straight_line", "declining", "double_declining",
+                                                    "sum_of_years", "market"};
+    if (std::find(std::begin(kMethods), std::end(kMethods), inputs.hardware.method) == std::end(kMethods))
+        return fail(
+            Fault::usage,
+            "hardware.method: expected straight_line, declining, double_declining, sum_of_years or market, "
+            "saw \"{}\"",
+            inputs.hardware.method);
+    for (const auto* hours : {&inputs.power.price_by_hour, &inputs.power.busy_by_hour}) {
+        const bool good =
+            std::all_of(hours->begin(), hours->end(), [](double x) { return x >= 0 && x < 1e6; });
+        if ((!hours->empty() && hours->size() != 24) || !good)
+            return fail(Fault::usage, "power.{}: expected 24 numbers of at least 0, saw {}",
+                        hours == &inputs.power.price_by_hour ? "price_by_hour" : "busy_by_hour",
+                        hours->size());
+    }
     if (inputs.hardware.resale > *inputs.hardware.price)
         return fail(Fault::usage, "hardware.resale: expected at most the price, {:g}, saw {:g}",
                     *inputs.hardware.price, inputs.hardware.resale);
@@ -54,8 +83,10 @@ Status check(CostInputs inputs) {
 Status size_up(CostReport& r) {
     const auto& in = r.inputs;
     const double ratio = *in.use.input_per_output;
+    const double fresh = 1 - in.use.local_cached_share.value_or(in.use.cached_input_share);
     r.busy_hours_per_million =
-        (ratio / *in.speed.prefill_tokens_per_second + 1 / *in.speed.decode_tokens_per_second) * 1e6 / 3600;
+        (ratio * fresh / *in.speed.prefill_tokens_per_second + 1 / *in.speed.decode_tokens_per_second) * 1e6 /
+        3600;
     r.capacity_per_month = kHoursPerMonth / r.busy_hours_per_million * 1e6;
     if (in.use.utilisation) {
         r.utilisation = *in.use.utilisation;
@@ -63,7 +94,7 @@ Status size_up(CostReport& r) {
     } else {
         r.output_per_month = *in.use.output_tokens_per_month;
         r.utilisation = r.output_per_month / r.capacity_per_month;
-        if (r.utilisation > 1)
+        if (r.utilisation > 1 + 1e-9)
             return fail(Fault::usage,
                         "use.output_tokens_per_month: expected at most what this speed can make, {:.4g} a "
                         "month, saw {:.4g}",
@@ -73,11 +104,36 @@ Status size_up(CostReport& r) {
     return {};
 }
 
+double waiting_watts(const CostInputs& in) { return in.power.parked_watts.value_or(in.power.idle_watts); }
+
+// Kilowatt-hours beyond waiting that a million output tokens with their input take.
+double busy_kwh_per_million(const CostInputs& in) {
+    const double fresh = 1 - in.use.local_cached_share.value_or(in.use.cached_input_share);
+    const double prefill_hours =
+        *in.use.input_per_output * fresh / *in.speed.prefill_tokens_per_second * 1e6 / 3600;
+    const double decode_hours = 1 / *in.speed.decode_tokens_per_second * 1e6 / 3600;
+    const double waiting = waiting_watts(in);
+    return ((in.power.prefill_watts.value_or(*in.power.load_watts) - waiting) * prefill_hours +
+            (in.power.decode_watts.value_or(*in.power.load_watts) - waiting) * decode_hours) /
+           1000 * (1 + in.power.cooling);
+}
+double waiting_kwh_per_month(const CostInputs& in) {
+    return waiting_watts(in) / 1000 * kHoursPerMonth * (1 + in.power.cooling);
+}
+
+double api_per_million(const CostInputs& in) {
+    const double cached = in.use.cached_input_share;
+    const double input = (1 - cached) * *in.api.input_per_million +
+                         cached * in.api.cached_input_per_million.value_or(*in.api.input_per_million);
+    return (*in.use.input_per_output * input + *in.api.output_per_million) *
+           (1 - in.api.batch_share * in.api.batch_discount);
+}
+
 void find_break_even(CostReport& r) {
     const auto& in = r.inputs;
-    const double idle_month = in.power.idle_watts / 1000 * kHoursPerMonth * *in.power.price_per_kwh;
-    const double own_per_million = (*in.power.load_watts - in.power.idle_watts) / 1000 *
-                                   r.busy_hours_per_million * *in.power.price_per_kwh;
+    const Tariff price = tariff(in);
+    const double idle_month = waiting_kwh_per_month(in) * price.waiting;
+    const double own_per_million = busy_kwh_per_million(in) * price.busy;
     const double gain = r.api_per_million_output - own_per_million;
     if (gain > 0) {
         r.break_even_output = (r.capital + r.fixed + idle_month) / gain * 1e6;
@@ -124,26 +180,106 @@ const std::vector<CostField>& cost_fields() {
          [](In& i) -> Maybe& { return i.api.input_per_million; }},
         {"api.output_per_million", "--api-output", "API price per million output tokens", 0, 1e9, false,
          [](In& i) -> Maybe& { return i.api.output_per_million; }},
+        {"hardware.decline_per_year", "--decline", "of its value, for the method declining (default 0.3)", 0,
+         1, false, nullptr, [](In& i) -> double& { return i.hardware.decline_per_year; }},
+        {"power.prefill_watts", "--prefill-watts", "reading input (default: the load)", 0, 1e9, true,
+         [](In& i) -> Maybe& { return i.power.prefill_watts; }, nullptr, true},
+        {"power.decode_watts", "--decode-watts", "writing output (default: the load)", 0, 1e9, true,
+         [](In& i) -> Maybe& { return i.power.decode_watts; }, nullptr, true},
+        {"power.parked_watts", "--parked-watts", "waiting with a model loaded (default: idle)", 0, 1e9, false,
+         [](In& i) -> Maybe& { return i.power.parked_watts; }, nullptr, true},
+        {"power.cooling", "--cooling", "watts of cooling for each watt (default 0)", 0, 5, false, nullptr,
+         [](In& i) -> double& { return i.power.cooling; }},
+        {"use.cached_input_share", "--cached", "share of the input that repeats a prefix (default 0)", 0, 1,
+         false, nullptr, [](In& i) -> double& { return i.use.cached_input_share; }},
+        {"use.local_cached_share", "--local-cached", "of it, cached on own hardware (default: the same)", 0,
+         1, false, [](In& i) -> Maybe& { return i.use.local_cached_share; }, nullptr, true},
+        {"api.cached_input_per_million", "--api-cached", "API price of cached input (default: as input)", 0,
+         1e9, false, [](In& i) -> Maybe& { return i.api.cached_input_per_million; }, nullptr, true},
+        {"api.batch_share", "--batch-share", "share of the tokens that can wait (default 0)", 0, 1, false,
+         nullptr, [](In& i) -> double& { return i.api.batch_share; }},
+        {"api.batch_discount", "--batch-discount", "of the API's price for those (default 0.5)", 0, 1, false,
+         nullptr, [](In& i) -> double& { return i.api.batch_discount; }},
+        {"api.price_decline_per_year", "--price-decline", "of the API's prices (default 0)", -1, 1, true,
+         nullptr, [](In& i) -> double& { return i.api.price_decline_per_year; }},
+        {"failures.annual_rate", "--failures", "failures a year (default 0)", 0, 1e3, false, nullptr,
+         [](In& i) -> double& { return i.failures.annual_rate; }},
+        {"failures.replacement", "--replacement", "what a failure costs (default 0)", 0, kHuge, false,
+         nullptr, [](In& i) -> double& { return i.failures.replacement; }},
+        {"failures.downtime_hours", "--downtime", "hours each takes (default 0)", 0, 8760, false, nullptr,
+         [](In& i) -> double& { return i.failures.downtime_hours; }},
+        {"people.hours_per_month", "--admin-hours", "of work a month (default 0)", 0, 744, false, nullptr,
+         [](In& i) -> double& { return i.people.hours_per_month; }},
+        {"people.hourly_rate", "--hourly-rate", "what an hour costs (default 0)", 0, 1e6, false, nullptr,
+         [](In& i) -> double& { return i.people.hourly_rate; }},
+        {"finance.discount_rate", "--discount-rate", "a year (default 0)", -0.5, 10, false, nullptr,
+         [](In& i) -> double& { return i.finance.discount_rate; }},
+        {"finance.loan_share", "--loan-share", "share of the price that is lent (default 0)", 0, 1, false,
+         nullptr, [](In& i) -> double& { return i.finance.loan_share; }},
+        {"finance.loan_rate", "--loan-rate", "interest a year (default 0)", 0, 10, false, nullptr,
+         [](In& i) -> double& { return i.finance.loan_rate; }},
+        {"finance.loan_months", "--loan-months", "paid back in (default 0)", 0, 1200, false, nullptr,
+         [](In& i) -> double& { return i.finance.loan_months; }},
     };
     return fields;
 }
 
-Result<CostReport> cost(const CostInputs& inputs) {
+Tariff tariff(const CostInputs& in) {
+    const auto& hours = in.power.price_by_hour;
+    if (hours.empty()) return {in.power.price_per_kwh.value_or(0), in.power.price_per_kwh.value_or(0)};
+    Tariff out;
+    double weight = 0;
+    for (std::size_t h = 0; h < hours.size(); ++h) {
+        const double w = in.power.busy_by_hour.empty() ? 1 : in.power.busy_by_hour[h];
+        out.busy += w * hours[h];
+        out.waiting += hours[h] / 24;
+        weight += w;
+    }
+    out.busy = weight > 0 ? out.busy / weight : out.waiting;
+    return out;
+}
+
+double cost_at_utilisation(const CostReport& r, double utilisation) {
+    const Tariff price = tariff(r.inputs);
+    const double month = r.capital + r.fixed + waiting_kwh_per_month(r.inputs) * price.waiting;
+    return month / (utilisation * r.capacity_per_month / 1e6) + busy_kwh_per_million(r.inputs) * price.busy;
+}
+
+Result<CostReport> cost(const CostInputs& given) {
+    CostInputs inputs = given;
+    if (!inputs.hardware.parts.empty()) {  // price and resale follow from the parts
+        const double years = inputs.hardware.months.value_or(0) / 12;
+        double price = 0, resale = 0;
+        for (const HardwarePart& part : inputs.hardware.parts) {
+            price += part.price * part.count;
+            resale += part.price * part.count * (1 - part.lost_at_once) *
+                      std::pow(1 - part.decline_per_year, years);
+        }
+        inputs.hardware.price = price;
+        inputs.hardware.resale = std::min(resale, price);
+    }
+    if (!inputs.power.price_per_kwh && !inputs.power.price_by_hour.empty())
+        inputs.power.price_per_kwh = tariff(inputs).waiting;
     HEARTH_TRY_STATUS(check(inputs));
     CostReport r;
     r.inputs = inputs;
     HEARTH_TRY_STATUS(size_up(r));
-    const double watts =
-        *inputs.power.load_watts * r.utilisation + inputs.power.idle_watts * (1 - r.utilisation);
-    const double ratio = *inputs.use.input_per_output;
-    r.capital = (*inputs.hardware.price - inputs.hardware.resale) / *inputs.hardware.months;
-    r.energy_kwh = watts / 1000 * kHoursPerMonth;
-    r.energy = r.energy_kwh * *inputs.power.price_per_kwh;
-    r.fixed = inputs.hardware.fixed_per_month;
+    const double ratio = *inputs.use.input_per_output, millions_made = r.output_per_month / 1e6;
+    const Tariff price = tariff(inputs);
+    r.resale = inputs.hardware.resale;
+    r.capital = (*inputs.hardware.price - r.resale) / *inputs.hardware.months;
+    const double waiting_kwh = waiting_kwh_per_month(inputs),
+                 busy_kwh = busy_kwh_per_million(inputs) * millions_made;
+    r.energy_kwh = waiting_kwh + busy_kwh;
+    r.energy = waiting_kwh * price.waiting + busy_kwh * price.busy;
+    r.api_per_million_output = api_per_million(inputs);
+    r.api_bill = millions_made * r.api_per_million_output;
+    r.people = inputs.people.hours_per_month * inputs.people.hourly_rate;
+    r.failures = inputs.failures.annual_rate / 12 *
+                 (inputs.failures.replacement + inputs.failures.downtime_hours / kHoursPerMonth * r.api_bill);
+    r.fixed = inputs.hardware.fixed_per_month + r.people + r.failures;
     r.total = r.capital + r.energy + r.fixed;
-    r.api_per_million_output = ratio * *inputs.api.input_per_million + *inputs.api.output_per_million;
     r.api_per_million = r.api_per_million_output / (1 + ratio);
-    r.api_bill = r.output_per_month / 1e6 * r.api_per_million_output;
     r.saving = r.api_bill - r.total;
     if (r.output_per_month > 0) {
         const double millions = r.output_per_month / 1e6;

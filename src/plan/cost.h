@@ -1,5 +1,5 @@
-// plan/cost.h - what tokens cost on own hardware, against an API's price: sums whose every term is an input.
-// First version: one machine, straight-line capital, no interest. docs/cost.md works each formula by hand.
+// plan/cost.h - what tokens cost on own hardware, against an API's price: sums of a month whose every term is
+// an input. plan/investment.h looks at all months together. docs/cost.md works each formula by hand.
 #pragma once
 
 #include <filesystem>
@@ -15,20 +15,38 @@ namespace hearth::plan {
 
 inline constexpr double kHoursPerMonth = 8760.0 / 12;  // 730: a common year in twelve equal months
 
+// One purchase among several: used cards, a new board, a case that nobody buys back.
+struct HardwarePart {
+    std::string name;
+    double price = 0;
+    int count = 1;
+    double lost_at_once = 0;      // share of the price that a sale on the day after would lose
+    double decline_per_year = 0;  // of what is left, each year; below 0: it gains
+};
+
 // Money is in `currency`, token prices per million tokens. Every number without a value here must be given.
 struct CostInputs {
     std::string currency;  // three capital letters; no price is meant without one
 
     struct {
-        std::optional<double> price;   // bought for, once
-        std::optional<double> months;  // used for
-        double resale = 0;             // sold for at the end
-        double fixed_per_month = 0;    // rent, repairs, people: whatever runs on its own
+        std::optional<double> price;           // bought for, once
+        std::optional<double> months;          // used for
+        double resale = 0;                     // sold for at the end
+        double fixed_per_month = 0;            // rent, repairs, people: whatever runs on its own
+        double decline_per_year = 0.3;         // of what is left, for the method "declining"
+        std::string method = "straight_line";  // or declining, double_declining, sum_of_years, market
+        std::vector<HardwarePart> parts;       // price and resale follow from them where there are some
     } hardware;
     struct {
         std::optional<double> load_watts;  // at the wall while it computes
         double idle_watts = 0;             // at the wall while it waits; 0: it is switched off then
         std::optional<double> price_per_kwh;
+        std::optional<double> prefill_watts, decode_watts;  // where they differ from load_watts
+        std::optional<double>
+            parked_watts;    // waiting with the model loaded, where that differs from idle_watts
+        double cooling = 0;  // watts of cooling for each watt
+        std::vector<double> price_by_hour;  // 24 tariffs, in place of price_per_kwh
+        std::vector<double> busy_by_hour;   // 24 weights of when the work comes; empty: evenly
     } power;
     struct {
         std::optional<double> prefill_tokens_per_second;  // of all sequences together
@@ -39,11 +57,28 @@ struct CostInputs {
         std::optional<double> utilisation;              // share of the hours that it computes, 0..1, or
         std::optional<double> output_tokens_per_month;  // the volume, from which utilisation follows
         std::optional<double> input_per_output;         // input tokens for each output token
+        double cached_input_share = 0;                  // of the input: prefixes that were sent before
+        std::optional<double> local_cached_share;       // that own hardware has cached too; absent: the same
     } use;
     struct {
         std::string name = "API";
         std::optional<double> input_per_million, output_per_million;
+        std::optional<double> cached_input_per_million;  // absent: as input
+        double batch_share = 0, batch_discount = 0.5;    // of the tokens; of their price
+        double price_decline_per_year = 0;
     } api;
+    struct {
+        double annual_rate = 0;     // failures a year
+        double replacement = 0;     // what one costs
+        double downtime_hours = 0;  // of each: the API serves meanwhile
+    } failures;
+    struct {
+        double hours_per_month = 0, hourly_rate = 0;
+    } people;
+    struct {
+        double discount_rate = 0;  // a year
+        double loan_share = 0, loan_rate = 0, loan_months = 0;
+    } finance;
 };
 
 // Electricity appears once: as idle hours and busy hours of one month. Nothing else holds any.
@@ -56,8 +91,10 @@ struct CostReport {
     // Per month:
     double capital = 0;                 // (price - resale) / months
     double energy_kwh = 0, energy = 0;  // at this utilisation
-    double fixed = 0, total = 0;
-    double api_bill = 0, saving = 0;  // api_bill - total
+    double fixed = 0, total = 0;        // fixed: with people and failures
+    double people = 0, failures = 0;    // of it
+    double resale = 0;                  // at the end
+    double api_bill = 0, saving = 0;    // api_bill - total
     // Per million output tokens together with their input, absent when nothing is made:
     std::optional<double> per_million_output, per_million_output_energy;
     double api_per_million_output = 0;
@@ -77,6 +114,15 @@ struct CostReport {
 // Checks every input. Errors: usage, naming the field, what it may be and what was seen.
 Result<CostReport> cost(const CostInputs& inputs);
 
+// The tariff that busy hours pay, by price_by_hour and busy_by_hour, and that waiting ones do.
+struct Tariff {
+    double busy = 0, waiting = 0;
+};
+Tariff tariff(const CostInputs& inputs);
+
+// Own cost per million output tokens with their input at a share of the capacity.
+double cost_at_utilisation(const CostReport& report, double utilisation);
+
 // Reads a TOML file over `inputs`, keeping what the file does not name. An unknown key or a value of the
 // wrong type is an error with its line.
 Status read_cost_file(const std::filesystem::path& path, CostInputs& inputs);
@@ -92,6 +138,7 @@ struct CostField {
     bool min_open = false;  // the minimum itself is excluded
     std::optional<double>& (*of)(CostInputs&) = nullptr;
     double& (*of_plain)(CostInputs&) = nullptr;  // for those with a default
+    bool optional = false;                       // absent means something of its own
 };
 const std::vector<CostField>& cost_fields();
 

@@ -15,10 +15,70 @@ constexpr TextField kTexts[] = {
     {"currency", [](CostInputs& i) -> std::string& { return i.currency; }},
     {"speed.source", [](CostInputs& i) -> std::string& { return i.speed.source; }},
     {"api.name", [](CostInputs& i) -> std::string& { return i.api.name; }},
+    {"hardware.method", [](CostInputs& i) -> std::string& { return i.hardware.method; }},
+};
+struct ListField {
+    std::string_view name;
+    std::vector<double>& (*of)(CostInputs&);
+};
+constexpr ListField kLists[] = {
+    {"power.price_by_hour", [](CostInputs& i) -> std::vector<double>& { return i.power.price_by_hour; }},
+    {"power.busy_by_hour", [](CostInputs& i) -> std::vector<double>& { return i.power.busy_by_hour; }},
 };
 
 tl::unexpected<Error> fault_at(const fs::path& path, const toml::node& node, std::string_view what) {
     return fail(Fault::usage, "{}:{}: {}", path.string(), node.source().begin.line, what);
+}
+
+// [[hardware.parts]]
+Status read_parts(const fs::path& path, const toml::node& node, CostInputs& inputs) {
+    const toml::array* array = node.as_array();
+    if (array == nullptr) return fault_at(path, node, "hardware.parts: expected tables [[hardware.parts]]");
+    inputs.hardware.parts.clear();
+    for (const toml::node& item : *array) {
+        const toml::table* table = item.as_table();
+        if (table == nullptr)
+            return fault_at(path, item, "hardware.parts: expected a table, saw another value");
+        HardwarePart part;
+        for (const auto& [key, value] : *table) {
+            const std::string_view name = key.str();
+            double number = 0;
+            if (name == "name") {
+                part.name = value.value_or(std::string());
+                continue;
+            }
+            if (!value.is_number())
+                return fault_at(path, value, fmt::format("hardware.parts.{}: expected a number", name));
+            number = *value.value<double>();
+            if (name == "price")
+                part.price = number;
+            else if (name == "count" && number >= 1 && number <= 1e6)
+                part.count = static_cast<int>(number);
+            else if (name == "lost_at_once")
+                part.lost_at_once = number;
+            else if (name == "decline_per_year")
+                part.decline_per_year = number;
+            else
+                return fault_at(path, value,
+                                fmt::format("hardware.parts: expected name, price, count (at least 1), "
+                                            "lost_at_once or decline_per_year, saw \"{}\"",
+                                            name));
+        }
+        inputs.hardware.parts.push_back(std::move(part));
+    }
+    return {};
+}
+
+Status read_list(const fs::path& path, const ListField& field, const toml::node& node, CostInputs& inputs) {
+    const toml::array* array = node.as_array();
+    if (array == nullptr) return fault_at(path, node, fmt::format("{}: expected a list", field.name));
+    std::vector<double>& list = field.of(inputs);
+    list.clear();
+    for (const toml::node& item : *array) {
+        if (!item.is_number()) return fault_at(path, item, fmt::format("{}: expected numbers", field.name));
+        list.push_back(*item.value<double>());
+    }
+    return {};
 }
 
 Status read_value(const fs::path& path, const std::string& name, const toml::node& node, CostInputs& inputs) {
@@ -29,6 +89,9 @@ Status read_value(const fs::path& path, const std::string& name, const toml::nod
         field.of(inputs) = *text;
         return {};
     }
+    if (name == "hardware.parts") return read_parts(path, node, inputs);
+    for (const ListField& list : kLists)
+        if (list.name == name) return read_list(path, list, node, inputs);
     for (const CostField& field : cost_fields()) {
         if (field.name != name) continue;
         if (!node.is_number())
@@ -52,14 +115,18 @@ Status read_cost_file(const fs::path& path, CostInputs& inputs) {
         for (const auto& [key, node] : table) {
             const std::string name(key.str());
             const toml::table* inner = node.as_table();
+            if (name == "uncertain" || name == "correlation" || name == "claim") continue;  // read by others
             if (inner == nullptr) {
                 HEARTH_TRY_STATUS(read_value(path, name, node, inputs));
                 continue;
             }
             const auto known = [&](const CostField& f) { return f.name.substr(0, f.name.find('.')) == name; };
             if (std::none_of(cost_fields().begin(), cost_fields().end(), known))
-                return fault_at(path, node,
-                                fmt::format("expected hardware, power, speed, use or api, saw [{}]", name));
+                return fault_at(
+                    path, node,
+                    fmt::format(
+                        "expected hardware, power, speed, use, api, failures, people or finance, saw [{}]",
+                        name));
             for (const auto& [member, value] : *inner)
                 HEARTH_TRY_STATUS(read_value(path, fmt::format("{}.{}", name, member.str()), value, inputs));
         }

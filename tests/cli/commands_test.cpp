@@ -105,6 +105,23 @@ TEST_F(CommandsTest, FolderAndGgufOfOneModelGiveTheSameLogits) {
     EXPECT_TRUE(logits[0] == logits[1]);
 }
 
+TEST_F(CommandsTest, CostStudiesAndClaims) {
+    const fs::path examples = source_dir() / "examples", page = folder_ / "cost.html";
+    const Outcome ran = run({"--json", "cost", (examples / "mi100-server.toml").string(), "--draws", "500",
+                             "--html", page.string()});
+    ASSERT_EQ(ran.exit_code, 0) << ran.err;
+    EXPECT_NEAR(ran.json().at("investment").at("discounted_payback_months").to_number<double>(), 28.82,
+                0.005);
+    EXPECT_EQ(ran.out,
+              run({"--json", "cost", (examples / "mi100-server.toml").string(), "--draws", "500"}).out);
+    EXPECT_NE(read_text(page, 1 << 24).value().find("<svg"), std::string::npos);
+    EXPECT_EQ(run({"cost", (examples / "cost.toml").string(), "--utilisation", "3"}).exit_code, 2);
+    EXPECT_EQ(
+        run({"cost", (examples / "cost.toml").string(), "--utilisation", "1", "--volume", "5"}).exit_code, 2);
+    const Json claims = run({"--json", "check-claims", (examples / "article.toml").string()}).json();
+    EXPECT_EQ(claims.at("claims").as_array().size(), 11u);
+}
+
 TEST_F(CommandsTest, MeasuringCommandsSpeakJson) {
     const fs::path record = folder_ / "bench.json";
     const Outcome ran = run({"--json", "bench", "--prompt", "64,16", "--depth", "0,40", "--batch", "1,3",
@@ -137,6 +154,12 @@ TEST_F(CommandsTest, MeasuringCommandsSpeakJson) {
     EXPECT_EQ(run({"bench", "--prompt", "8", "--decode", "1", "--compare", record.string()}).exit_code, 4);
     const Json plan = run({"--json", "plan", "--context", "64"}).json();
     EXPECT_EQ(plan.at("parameters").as_int64(), 6'033'408);
+    EXPECT_EQ(run({"plan", "Llama-3.3-70B", "--on", "no such card"}).exit_code, 3);
+    const Json there =
+        run({"--json", "plan", "Llama-3.3-70B", "--type", "q4_k_m", "--on", "2x RTX 3090"}).json();
+    EXPECT_EQ(there.at("answer").as_string(), "fits");
+    EXPECT_GT(there.at("decode").at("high").to_number<double>(),
+              there.at("decode").at("low").to_number<double>());
     const Json doctor = run({"--json", "doctor"}).json();
     EXPECT_GE(doctor.at("cores_usable").as_int64(), 1);
 }

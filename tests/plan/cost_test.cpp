@@ -201,7 +201,7 @@ TEST_F(CostFileTest, FaultsNameTheLine) {
              {"currency = \"USD\"\n[power]\nwatts = 5\n",
               ".toml:3: expected a known key, saw \"power.watts\""},
              {"\n[powr]\nload_watts = 5\n",
-              ".toml:2: expected hardware, power, speed, use or api, saw [powr]"},
+              ".toml:2: expected hardware, power, speed, use, api, failures, people or finance, saw [powr]"},
              {"currency = 5\n", ".toml:1: currency: expected a string"},
              {"[power]\nload_watts = \"630\"\n", ".toml:2: power.load_watts: expected a number"},
              {"[power]\nload_watts = true\n", ".toml:2: power.load_watts: expected a number"},
