@@ -61,8 +61,10 @@ Status Executor::allocate(std::int64_t tokens_max, std::int64_t context_max) {
     HEARTH_TRY_STATUS(allocate_quantized(rows));
     int head_dim = 0;
     for (const models::StateSpec& state : program.states) head_dim = std::max(head_dim, state.head_dim);
-    const std::int64_t attend_floats =
+    std::int64_t attend_floats =
         round_up(context_max, kernels::kKvBlockTokens) + round_up(head_dim, kernels::kLanes);
+    // Latent attention has a mask beside its scores, and an indexer's queries with their weights.
+    if (!program.latents.empty()) attend_floats += round_up(context_max, kernels::kKvBlockTokens) + 64;
     std::int64_t delta_floats = 0;
     for (const models::DeltaSpec& spec : program.deltas)
         delta_floats = std::max(delta_floats, 2 * (spec.k_dim + spec.v_pad()));
@@ -80,6 +82,11 @@ Status Executor::allocate(std::int64_t tokens_max, std::int64_t context_max) {
         rotations_.push_back(rotation);
     }
     HEARTH_TRY_STATUS(allocate_experts(tokens_max));
+    for (const Op& op : program.ops)
+        if (op.kind == OpKind::index_positions)
+            selection_width_ = std::max(selection_width_, std::min<std::int64_t>(op.top_k, context_max));
+    selection_.resize(static_cast<std::size_t>(tokens_max * selection_width_));
+    n_selected_positions_.assign(static_cast<std::size_t>(tokens_max), -1);
     context_blocks_ = round_up(context_max, kernels::kKvBlockTokens) / kernels::kKvBlockTokens;
     key_rows_.resize(static_cast<std::size_t>(context_blocks_) * n_workers);
     value_rows_.resize(key_rows_.size());
@@ -163,6 +170,8 @@ void Executor::run_op(const Op& op, std::span<const StepPart> parts, std::int64_
         case OpKind::attention:
             if (op.b != models::kNone) append_kv(op, parts);
             return attention(op, parts);
+        case OpKind::index_positions:
+            return index_positions(op, parts);
         case OpKind::latent_attention:
             return latent_attention(op, parts);
         case OpKind::embed_positions:

@@ -84,6 +84,7 @@ class Executor {
     void append_kv(const models::Op& op, std::span<const StepPart> parts);
     void attention(const models::Op& op, std::span<const StepPart> parts);
     void latent_attention(const models::Op& op, std::span<const StepPart> parts);
+    void index_positions(const models::Op& op, std::span<const StepPart> parts);
     void append_latents(const models::Op& op, std::span<const StepPart> parts);
     void multiply_heads(std::span<const kernels::PackedMatrix> heads, const Buffer& x, std::int64_t x_head,
                         const Buffer& y, std::int64_t y_head, std::int64_t n_rows);
@@ -154,6 +155,11 @@ class Executor {
     std::vector<const float*> key_rows_, value_rows_;  // block pointers, a share a worker
     std::int64_t context_blocks_ = 0;
     ExpertsScratch experts_;
+    // What the last index_positions chose: [tokens_max, selection_width_] positions and how many by row; -1:
+    // all.
+    std::vector<std::int32_t> selection_;
+    std::vector<std::int32_t> n_selected_positions_;
+    std::int64_t selection_width_ = 0;
 };
 
 template <class Body>

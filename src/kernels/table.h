@@ -122,6 +122,16 @@ struct LatentArgs {
     float* scratch;  // end padded to 16
 };
 
+// An indexer's scores of one query for every position; lanes beyond the end hold anything.
+struct IndexArgs {
+    const float* q;        // [n_heads, head_dim]
+    const float* weights;  // [n_heads]
+    const float* const* blocks;
+    int64_t end;
+    int n_heads, head_dim;
+    float* scores;  // end padded to 16
+};
+
 struct CpuKernels {
     const char* isa;
     // Output panels [begin, end) of y = x W^T. Sum over columns: four partial sums by column mod 4, each in
@@ -136,6 +146,7 @@ struct CpuKernels {
     // y = f(gate) * up; `up` null: 1.
     void (*glu[kGluKinds])(float* y, const float* gate, const float* up, int64_t n, float limit);
     void (*attend_latent)(const LatentArgs* args);
+    void (*index_scores)(const IndexArgs* args);
     void (*delta_step)(const DeltaArgs* args);
     void (*add)(float* y, const float* x, int64_t n);  // y += x
     // Reads n bytes (a multiple of 4096) as fast as one core can; the sum keeps the compiler honest.

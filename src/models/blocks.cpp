@@ -7,7 +7,7 @@ namespace hearth::models {
 
 AttentionShape attention_shape(const ModelConfig& c, int layer) {
     const bool full = c.window_of(layer) == 0;
-    return {.n_heads = c.n_heads,
+    return {.n_heads = full || c.sliding_heads == 0 ? c.n_heads : c.sliding_heads,
             .n_kv_heads = full && c.full_kv_heads > 0 ? c.full_kv_heads : c.n_kv_heads,
             .head_dim = full && c.full_head_dim > 0 ? c.full_head_dim : c.head_dim,
             .window = c.window_of(layer),
@@ -57,7 +57,7 @@ ValueId routed_experts(ProgramBuilder& b, const ModelConfig& c, ValueId h, const
     return b.experts("experts", h, scores, spec.experts,
                      {.router = c.router,
                       .activation = spec.activation,
-                      .limit = c.expert_limit,
+                      .limit = spec.limit > 0 ? spec.limit : c.expert_limit,
                       .has_bias = spec.expert_bias,
                       .d_ff = c.expert_d_ff},
                      spec.router_bias);

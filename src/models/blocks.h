@@ -41,6 +41,7 @@ struct RoutedExperts {
     bool router_has_bias = false;       // of the linear
     bool expert_bias = false;
     Activation activation = Activation::silu;
+    float limit = 0;  // clamps in the activation; 0: the config's for all layers
 };
 ValueId routed_experts(ProgramBuilder& b, const ModelConfig& c, ValueId h, const RoutedExperts& spec);
 
@@ -57,6 +58,11 @@ struct SigmoidRouterDefaults {
     int n_groups = 1, groups_kept = 1;
 };
 Status read_sigmoid_router(const JsonCursor& config, ModelConfig& c, const SigmoidRouterDefaults& defaults);
+// DeepSeek and GLM-5: latent attention, with an indexer where the config has one; then the MLP or the experts
+// with a shared one beside them.
+Status read_hf_latent(const JsonCursor& config, ModelConfig& c, const ModelConfig::Latent& defaults);
+void latent_block(ProgramBuilder& b, const ModelConfig& c, ValueId x);
+void feed_forward_with_shared(ProgramBuilder& b, const ModelConfig& c, ValueId x);
 // x += experts + sigmoid(gate h) * shared expert, over h = norm x (Qwen3-Next and 3.5).
 void sparse_block_with_shared(ProgramBuilder& b, const ModelConfig& c, ValueId x);
 // Qwen3-Next and 3.5: a gated delta rule in place of attention, and attention with a gate on its output.

@@ -58,12 +58,14 @@ struct ModelConfig {
         return !sliding.empty() && sliding[static_cast<std::size_t>(layer)] ? window : 0;
     }
     int full_head_dim = 0, full_kv_heads = 0;  // of layers without a window, where they differ
-    double query_scale = 0;                    // of attention scores; 0: head_dim^-0.5
+    int sliding_heads = 0;                     // of queries in layers with a window, where they differ
+    std::vector<float> expert_limits = {}, mlp_limits = {};  // by layer: clamps of activations; empty: none
+    double query_scale = 0;                                  // of attention scores; 0: head_dim^-0.5
     double embedding_scale = 1, final_softcap = 0;
     // Gemma 4: width of what each layer is told about the token, layers at the end that read earlier ones'
     // keys and values, whether those have MLPs twice as wide, and whether full layers take their values from
     // their keys.
-    std::int64_t per_layer_width = 0;
+    std::int64_t per_layer_width = 0, per_layer_vocab = 0;
     int n_shared_kv_layers = 0;
     bool wide_shared_mlp = false, values_are_keys = false;
     // Layers with a recurrent state in place of keys and values (Qwen3-Next, Qwen3.5).
@@ -75,6 +77,10 @@ struct ModelConfig {
     struct Latent {  // DeepSeek: widths of latent attention
         int q_rank = 0, kv_rank = 0, nope = 0, rope = 0, v_dim = 0;
     } latent;
+    struct Indexer {  // DeepSeek sparse attention: which positions a query may see
+        int n_heads = 0, head_dim = 0, top_k = 0;
+        std::vector<bool> layers = {};  // which choose; the others see what the last of these chose
+    } indexer;
     bool rope_interleaved = false;                        // pairs (2i, 2i + 1)
     bool qk_norm = false;                                 // where the family leaves it to the config
     double query_scale_beta = 0, query_scale_period = 1;  // Ministral 3

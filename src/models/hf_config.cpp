@@ -99,7 +99,11 @@ Result<RopeConfig> read_hf_rope(const JsonCursor& config, double theta, double p
     if (!nested) nested = config.find("rope_scaling");
     if (nested && !layer_type.empty())
         if (auto of_type = nested->find(layer_type)) nested = of_type;
-    HEARTH_TRY(rope.theta, config.number_or("rope_theta", theta));
+    rope.theta = theta;
+    if (const auto given = config.find("rope_theta");
+        given && !given->value().is_array()) {  // a list: Step's
+        HEARTH_TRY(rope.theta, given->number());
+    }
     HEARTH_TRY(rope.partial, config.number_or("partial_rotary_factor", partial));
     HEARTH_TRY(const std::int64_t context,
                config.integer_or("max_position_embeddings", 2048, 1, kContextMax));

@@ -43,6 +43,8 @@ std::string_view name(Role role) {
             return "latent_down";
         case Role::latent_up:
             return "latent_up";
+        case Role::indexer:
+            return "indexer";
         case Role::ffn_gate:
             return "ffn_gate";
         case Role::ffn_up:
@@ -148,7 +150,7 @@ void ProgramBuilder::add_row(ValueId x, std::string_view name, std::int64_t rows
     op.weight = weight;
 }
 
-void ProgramBuilder::layer_norm(ValueId x, ValueId from, std::string_view module, bool has_bias) {
+void ProgramBuilder::layer_norm(ValueId x, ValueId from, std::string_view module, bool has_bias, double eps) {
     const Shape shape{width(from)};
     const TensorId weight = tensor(std::string(module) + ".weight", Role::norm, shape);
     const TensorId bias = has_bias ? tensor(std::string(module) + ".bias", Role::bias, shape) : kNone;
@@ -157,7 +159,7 @@ void ProgramBuilder::layer_norm(ValueId x, ValueId from, std::string_view module
     op.a = from;
     op.weight = weight;
     op.bias = bias;
-    op.eps = static_cast<float>(config_.rms_eps);
+    op.eps = static_cast<float>(eps > 0 ? eps : config_.rms_eps);
 }
 
 ValueId ProgramBuilder::layer_norm(std::string_view out_name, ValueId from, std::string_view module,
@@ -242,6 +244,20 @@ void ProgramBuilder::rope(ValueId x, int rope_row, int head_dim, int offset) {
     rope(x, rope_row);
     program_.ops.back().head_dim = head_dim;
     program_.ops.back().offset = offset;
+}
+
+void ProgramBuilder::index_positions(ValueId q, ValueId k, ValueId w, const ModelConfig::Indexer& spec) {
+    program_.states.push_back(
+        {.kind = StateSpec::Kind::latent, .layer = layer_, .n_kv_heads = 1, .head_dim = spec.head_dim});
+    Op& op = push(OpKind::index_positions);
+    op.out = op.a = q;
+    op.b = k;
+    op.c = w;
+    op.state = static_cast<StateId>(program_.states.size() - 1);
+    op.n_heads = spec.n_heads;
+    op.head_dim = spec.head_dim;
+    op.top_k = spec.top_k;
+    op.value = 1.0f / std::sqrt(static_cast<float>(spec.head_dim) * static_cast<float>(spec.n_heads));
 }
 
 ValueId ProgramBuilder::latent_attention(std::string_view out_name, ValueId q, ValueId kv,

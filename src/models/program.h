@@ -37,6 +37,7 @@ enum class Role {
     state_norm,   // over what a recurrent state gives
     latent_down,  // to and from the narrow latents of queries, keys and values
     latent_up,
+    indexer,  // which positions a query may see
     ffn_gate,
     ffn_up,
     ffn_down,
@@ -133,6 +134,7 @@ struct DeltaSpec {
 // The matrices are moved to the queries and to the output, so that positions are kept as latents alone.
 struct LatentSpec {
     int rank = 0, rope = 0, nope = 0, v_dim = 0;
+    int top_k = 0;             // 0: all positions are seen; else those that the last index_positions chose
     ValueId absorbed = kNone;  // [heads, rank padded to 16]: queries, then what they gathered
     ValueId unpacked = kNone;  // [heads, v_dim padded to 16]
     static constexpr int padded(int n) { return (n + 15) / 16 * 16; }
@@ -149,6 +151,8 @@ enum class OpKind {
     head_norm,        // out, in place: each head of width head_dim is normed with weight
     rope,             // out, in place: rotates each head by its token's position
     attention,        // out = attention of queries a over `state`, after keys b and values c, if any, join it
+    index_positions,  // chooses top_k positions by scores of queries a (heads weighed by c) with keys, which
+                      // b joins
     latent_attention,  // out = attention of queries a over latents, after b joins them, through the matrices
                        // of `weight`
     swiglu,            // out = activation(a) * b
@@ -174,6 +178,7 @@ struct Op {
     StateId state = kNone;
     int head_dim = 0;  // head_norm, rope, attention
     int offset = 0;    // rope: where in a head the part that rotates begins
+    int top_k = 0;     // index_positions
     // attention: positions seen on each side when it is not causal; 0: all. Causal windows stand in the
     // state.
     bool causal = true;
@@ -228,7 +233,7 @@ class ProgramBuilder {
                   std::int64_t width);
     void add_positions(ValueId x, std::string_view tensor, std::int64_t rows);  // x += a row a position
     void add_row(ValueId x, std::string_view tensor, std::int64_t rows);        // x += the first row
-    void layer_norm(ValueId x, ValueId from, std::string_view module, bool has_bias);
+    void layer_norm(ValueId x, ValueId from, std::string_view module, bool has_bias, double eps = 0);
     ValueId layer_norm(std::string_view out, ValueId from, std::string_view module, bool has_bias);
     ValueId activate(std::string_view out, ValueId x, Activation activation);
     // Columns of a value under a name of their own: no copy.
@@ -243,6 +248,9 @@ class ProgramBuilder {
     int new_rope(const RopeConfig& rope, int head_dim, bool interleaved = false);  // for all layers
     void rope(ValueId x, int rope);
     void rope(ValueId x, int rope, int head_dim, int offset);  // a part of wider heads
+    // Chooses the positions that latent attention sees from here on; q: [heads, head_dim], k: [head_dim],
+    // both after RoPE, w: [heads].
+    void index_positions(ValueId q, ValueId k, ValueId w, const ModelConfig::Indexer& spec);
     // q: [heads, nope + rope] after RoPE; kv: [rank | rope] after norm and RoPE; kv_b_proj's rows: a head's
     // keys, then its values.
     ValueId latent_attention(std::string_view out, ValueId q, ValueId kv, std::string_view kv_b_proj,

@@ -139,6 +139,43 @@ TEST(AttendLatent, AgreesWithDoublePrecisionAndLooksNoFurtherThanTheEnd) {
         }
 }
 
+TEST(IndexScores, AgreeWithDoublePrecision) {
+    for (const auto& [n_heads, head_dim] : {std::pair<int, int>{1, 8}, {3, 12}, {32, 128}}) {
+        const std::int64_t end = 37;
+        std::vector<std::vector<float>> blocks;
+        std::vector<const float*> rows;
+        for (std::uint64_t b = 0; b < 3; ++b)
+            blocks.push_back(gaussian(static_cast<std::size_t>(head_dim * 16), 60 + b));
+        for (const auto& block : blocks) rows.push_back(block.data());
+        const auto q = gaussian(static_cast<std::size_t>(n_heads * head_dim), 8);
+        const auto weights = gaussian(static_cast<std::size_t>(n_heads), 9);
+        std::vector<float> first;
+        for (const CpuKernels* kernels : runnable()) {
+            std::vector<float> scores(48);
+            const IndexArgs args{q.data(), weights.data(), rows.data(),  end,
+                                 n_heads,  head_dim,       scores.data()};
+            kernels->index_scores(&args);
+            for (std::int64_t p = 0; p < end; ++p) {
+                double want = 0, magnitude = 0;
+                for (int h = 0; h < n_heads; ++h) {
+                    double s = 0;
+                    for (int i = 0; i < head_dim; ++i)
+                        s += d(q[static_cast<std::size_t>(h * head_dim + i)]) *
+                             d(blocks[static_cast<std::size_t>(p / 16)]
+                                     [static_cast<std::size_t>(i * 16 + p % 16)]);
+                    want += d(weights[static_cast<std::size_t>(h)]) * std::max(s, 0.0);
+                    magnitude += std::fabs(d(weights[static_cast<std::size_t>(h)]) * s);
+                }
+                ASSERT_NEAR(d(scores[static_cast<std::size_t>(p)]), want, 1e-5 * (1 + magnitude))
+                    << kernels->isa;
+            }
+            if (first.empty()) first = scores;
+            EXPECT_EQ(0, std::memcmp(first.data(), scores.data(), scores.size() * sizeof(float)))
+                << kernels->isa;
+        }
+    }
+}
+
 TEST(DeltaStep, AgreesWithDoublePrecision) {
     for (const auto& [k_dim, v_dim] : {std::pair<int, int>{4, 16}, {8, 32}, {128, 128}, {5, 80}}) {
         const auto size = static_cast<std::size_t>(k_dim * v_dim);

@@ -17,6 +17,7 @@ const CpuKernels HEARTH_TABLE = {
     // In the order of GluKind.
     {glu<kGluSilu>, glu<kGluGeluTanh>, glu<kGluGeluErf>, glu<kGluClamped>, glu<kGluSigmoid>},
     attend_latent,
+    index_scores,
     delta_step,
     add,
     read_bytes,

@@ -46,3 +46,17 @@ static void attend_latent(const LatentArgs* a) {
     for (; d < a->rank; ++d) gather_latents<1>(a, weights, d, a->out + d);
     for (d = 0; d < a->rank; ++d) a->out[d] = a->out[d] / sum;
 }
+
+// scores[16 a block] = sum over heads, in order, of weight * max(0, q . key): which positions are worth a
+// look.
+static void index_scores(const IndexArgs* a) {
+    const Row zero = row_set1(0.0f);
+    for (int64_t b = 0; b * 16 < a->end; ++b) {
+        Row sum = zero;
+        for (int head = 0; head < a->n_heads; ++head) {
+            const Row s = score_block(a->q + head * a->head_dim, a->blocks[b], a->head_dim);
+            sum = row_fma(row_max(s, zero), row_set1(a->weights[head]), sum);
+        }
+        row_store(a->scores + b * 16, sum);
+    }
+}

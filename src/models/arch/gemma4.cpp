@@ -80,8 +80,10 @@ Status read_hf(const JsonCursor& config, ModelConfig& c) {
     HEARTH_TRY(c.per_layer_width, config.integer_or("hidden_size_per_layer_input", 256, 0, kWidthMax));
     HEARTH_TRY(const std::int64_t rows,
                config.integer_or("vocab_size_per_layer_input", 262144, 1, kVocabSizeMax));
-    if (c.per_layer_width > 0 && rows != c.vocab)
-        return fail(Fault::unsupported, "{}/vocab_size_per_layer_input: expected {}, as vocab_size, saw {}",
+    c.per_layer_vocab = rows;
+    if (c.per_layer_width > 0 && rows < c.vocab)
+        return fail(Fault::unsupported,
+                    "{}/vocab_size_per_layer_input: expected at least {}, as vocab_size, saw {}",
                     config.where(), c.vocab, rows);
     HEARTH_TRY_STATUS(read_experts(config, c));
     HEARTH_TRY(c.final_softcap, config.number_or("final_logit_softcapping", 0));
@@ -95,8 +97,8 @@ Status read_hf(const JsonCursor& config, ModelConfig& c) {
 void start(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
     if (c.per_layer_width == 0) return;
     const std::int64_t width = c.per_layer_width * c.n_layers;
-    const ValueId token =
-        b.embed("token_per_layer", "model.embed_tokens_per_layer.weight", Role::per_layer, c.vocab, width);
+    const ValueId token = b.embed("token_per_layer", "model.embed_tokens_per_layer.weight", Role::per_layer,
+                                  c.per_layer_vocab, width);
     b.scale(token, std::sqrt(static_cast<double>(c.per_layer_width)));
     const ValueId per_layer =
         b.linear("per_layer", x, "model.per_layer_model_projection", Role::per_layer, width, false);
