@@ -16,12 +16,15 @@
 #include "engine/engine.h"
 #include "hub/default_model.h"
 #include "models/chat.h"
+#include "server/openai/prompt.h"
+#include "text/tool_calls.h"
 
 namespace hearth::cli {
 namespace {
 
 struct Options {
-    std::string model, system;
+    std::string model, system, tools_file;
+    Json tools;  // of tools_file, or null
     std::vector<std::string> prompt;
     engine::SamplingParams sampling;
     std::vector<std::string> stop;
@@ -33,6 +36,17 @@ struct Options {
 std::atomic<bool> interrupted{false};
 void on_interrupt(int) { interrupted = true; }
 
+boost::json::array calls_json(const std::vector<text::ToolCall>& calls) {
+    boost::json::array out;
+    for (const text::ToolCall& call : calls) {
+        // Templates print arguments themselves, so they get the value.
+        const auto arguments = parse_json(call.arguments, "arguments");
+        out.push_back({{"type", "function"},
+                       {"function", {{"name", call.name}, {"arguments", arguments.value_or(Json())}}}});
+    }
+    return out;
+}
+
 class Chat {
   public:
     Chat(engine::Engine& engine, const Options& options, bool stream)
@@ -40,8 +54,19 @@ class Chat {
           options_(options),
           stream_(stream),
           plain_(options.raw || !engine.model().chat_template) {
+        if (!plain_) {
+            const std::string& source = engine.model().chat_template->chat_template.source();
+            format_ = text::answer_format(source);
+            const auto render = [this](const Json& conversation) {
+                return models::render_chat(engine_.model(), conversation);
+            };
+            prompter_.emplace(*engine.model().tokenizer, render, source);
+        }
         if (!options.system.empty()) messages_.push_back({{"role", "system"}, {"content", options.system}});
     }
+
+    // What was answered last, in parts.
+    [[nodiscard]] const text::Answer& parts() const { return parts_; }
 
     Result<engine::Completion> answer(const std::string& text) {
         const std::size_t before = messages_.size();
@@ -51,7 +76,10 @@ class Chat {
             messages_.resize(before);  // a message that could not be answered is not history
             return completion;
         }
-        messages_.push_back({{"role", "assistant"}, {"content", completion->text}});
+        boost::json::object turn = {{"role", "assistant"}, {"content", parts_.content}};
+        if (!parts_.reasoning.empty()) turn["reasoning_content"] = parts_.reasoning;
+        if (!parts_.calls.empty()) turn["tool_calls"] = calls_json(parts_.calls);
+        messages_.push_back(std::move(turn));
         return completion;
     }
     void clear() {
@@ -62,33 +90,59 @@ class Chat {
   private:
     Result<engine::Completion> generate(const std::string& text) {
         engine::Request request;
+        bool in_reasoning = false;
         if (plain_) {
             HEARTH_TRY(request.prompt,
                        engine_.model().tokenizer->encode(text, {.parse_special = true, .add_special = true}));
         } else {
-            HEARTH_TRY(request.prompt,
-                       models::encode_chat(engine_.model(),
-                                           {{"messages", messages_}, {"add_generation_prompt", true}}));
+            HEARTH_TRY(auto prompt, prompter_->make(messages_, options_.tools, nullptr));
+            request.prompt = std::move(prompt.ids);
+            in_reasoning = text::ends_in_reasoning(prompt.text, format_);
         }
+        text::AnswerParser parser(format_, {.in_reasoning = in_reasoning,
+                                            .read_calls = options_.tools.is_array(),
+                                            .tools = &options_.tools});
+        parts_ = {};
+        shown_ = text::AnswerPart::Kind::content;
         request.sampling = options_.sampling;
         request.stop_strings = options_.stop;
         request.new_tokens_max = options_.tokens_max;
         interrupted = false;
-        request.on_token = [this](const engine::TokenOut& out) {
-            if (stream_) {
-                std::fwrite(out.text.data(), 1, out.text.size(), stdout);
-                std::fflush(stdout);
-            }
+        request.on_token = [&](const engine::TokenOut& out) {
+            take(parser.push(out.text));
             return !interrupted.load();
         };
         HEARTH_TRY(auto completions, engine_.generate({std::move(request)}));
+        take(parser.finish());
         return std::move(completions.front());
+    }
+
+    // Reasoning is shown dimmed, a call on a line of its own.
+    void take(std::vector<text::AnswerPart> parts) {
+        for (text::AnswerPart& part : parts) {
+            if (stream_) {
+                std::string shown = part.kind == text::AnswerPart::Kind::reasoning
+                                        ? tinted(part.text, Tint::dim)
+                                    : part.kind == text::AnswerPart::Kind::call
+                                        ? fmt::format("{}({})", part.call.name, part.call.arguments)
+                                        : part.text;
+                if (part.kind != shown_ && !(parts_ == text::Answer())) shown.insert(0, "\n");
+                shown_ = part.kind;
+                std::fwrite(shown.data(), 1, shown.size(), stdout);
+                std::fflush(stdout);
+            }
+            append(parts_, std::move(part));
+        }
     }
 
     engine::Engine& engine_;
     const Options& options_;
     boost::json::array messages_;
     bool stream_, plain_;
+    text::AnswerFormat format_;
+    std::optional<server::openai::Prompter> prompter_;  // when not plain
+    text::Answer parts_;
+    text::AnswerPart::Kind shown_ = text::AnswerPart::Kind::content;
 };
 
 std::string speed_line(const engine::Completion& c) {
@@ -116,12 +170,15 @@ Result<int> one_shot(engine::Engine& engine, const Options& options, const std::
     Chat chat(engine, options, !json);
     HEARTH_TRY(const engine::Completion completion, chat.answer(prompt));
     if (json) {
-        HEARTH_TRY_STATUS(print_json({{"text", completion.text},
-                                      {"finish_reason", reason_name(completion.reason)},
-                                      {"prompt_tokens", completion.prompt_tokens},
-                                      {"completion_tokens", completion.ids.size()},
-                                      {"prefill_seconds", completion.prefill_seconds},
-                                      {"decode_seconds", completion.decode_seconds}}));
+        boost::json::object out = {{"text", chat.parts().content},
+                                   {"finish_reason", reason_name(completion.reason)},
+                                   {"prompt_tokens", completion.prompt_tokens},
+                                   {"completion_tokens", completion.ids.size()},
+                                   {"prefill_seconds", completion.prefill_seconds},
+                                   {"decode_seconds", completion.decode_seconds}};
+        if (!chat.parts().reasoning.empty()) out["reasoning"] = chat.parts().reasoning;
+        if (!chat.parts().calls.empty()) out["tool_calls"] = calls_json(chat.parts().calls);
+        HEARTH_TRY_STATUS(print_json(out));
         return 0;
     }
     HEARTH_TRY_STATUS(print("\n"));
@@ -182,6 +239,8 @@ Action setup(CLI::App& app, const GlobalOptions& global) {
     app.add_option("MODEL", options->model, "a model folder, a .gguf file, or ember (the default)");
     app.add_option("PROMPT", options->prompt, "the message; without one: stdin, or a chat on a terminal");
     app.add_option("--system", options->system, "a system message");
+    app.add_option("--tools", options->tools_file,
+                   "a JSON file with the tools that the model may call, as the chat API takes them");
     app.add_option("--max-tokens", options->tokens_max, "of an answer")
         ->check(CLI::Range(1, 1 << 26))
         ->capture_default_str();
@@ -192,7 +251,15 @@ Action setup(CLI::App& app, const GlobalOptions& global) {
                    "ends the answer where this text appears (may be given several times)");
     app.add_flag("--raw", options->raw, "no chat template: the model continues the text");
     add_sampling_flags(app, options->sampling);
-    return [options, &global] { return run(*options, global); };
+    return [options, &global]() -> Result<int> {
+        if (!options->tools_file.empty()) {
+            HEARTH_TRY(const std::string text, read_text(options->tools_file, kTextFileBytesMax));
+            HEARTH_TRY(options->tools, parse_json(text, options->tools_file));
+            if (!options->tools.is_array())
+                return fail(JsonCursor(options->tools, options->tools_file).wrong("an array of tools"));
+        }
+        return run(*options, global);
+    };
 }
 
 }  // namespace

@@ -81,9 +81,10 @@ Result<int> serve(const ServeOptions& options, const GlobalOptions& global) {
     HEARTH_TRY(const auto engine, engine::Engine::open(model, {.threads = global.threads,
                                                                .batch_max = options.batch,
                                                                .context_max = options.context}));
-    const server::openai::Prompter prompter(*model->tokenizer, [&](const Json& conversation) {
-        return models::render_chat(*model, conversation);
-    });
+    const std::string& template_source = model->chat_template->chat_template.source();
+    const server::openai::Prompter prompter(
+        *model->tokenizer,
+        [&](const Json& conversation) { return models::render_chat(*model, conversation); }, template_source);
     server::openai::ServedModel served;
     served.id = options.alias.empty() ? model->name : options.alias;
     served.fingerprint = fingerprint(*model);
@@ -91,6 +92,7 @@ Result<int> serve(const ServeOptions& options, const GlobalOptions& global) {
     served.vocab = static_cast<int>(model->config().vocab);
     served.context_max = engine->options().context_max;
     served.prompter = &prompter;
+    served.answer_format = text::answer_format(template_source);
 
     server::ServiceOptions service_options;
     service_options.http.host = options.host;

@@ -215,6 +215,10 @@ bool Tokenizer::is_special(int id) const {
     return id >= 0 && id < vocab_size() && impl_->special[static_cast<std::size_t>(id)] != 0;
 }
 
+bool Tokenizer::is_added(int id) const {
+    return id >= 0 && id < vocab_size() && impl_->is_added[static_cast<std::size_t>(id)] != 0;
+}
+
 int Tokenizer::vocab_size() const { return static_cast<int>(impl_->bytes.size()); }
 std::optional<int> Tokenizer::bos() const { return impl_->spec.bos; }
 std::optional<int> Tokenizer::eos() const { return impl_->spec.eos; }

@@ -75,7 +75,8 @@ class Tokenizer {
     };
     [[nodiscard]] std::string next_bytes(int id, TextState& state) const;
     [[nodiscard]] bool is_special(int id) const;
-    [[nodiscard]] int vocab_size() const;  // one more than the largest id
+    [[nodiscard]] bool is_added(int id) const;  // control tokens and others that are matched as they stand
+    [[nodiscard]] int vocab_size() const;       // one more than the largest id
     [[nodiscard]] std::optional<int> bos() const;
     [[nodiscard]] std::optional<int> eos() const;
     [[nodiscard]] std::optional<int> pad() const;

@@ -26,7 +26,7 @@ struct Tokenizer::Impl {
 
     TokenizerSpec spec;
     std::vector<std::string> bytes;                            // by id: what it adds to a text
-    std::vector<unsigned char> special;                        // by id
+    std::vector<unsigned char> special, is_added;              // by id
     std::unordered_map<std::string_view, int> id_of_spelling;  // views into spec.tokens
     std::unordered_map<std::string, int> id_of_added;
     std::array<int, 256> id_of_byte{};

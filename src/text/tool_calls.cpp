@@ -421,6 +421,14 @@ std::vector<std::string> AnswerFormat::marks() const {
     return all;
 }
 
+bool ends_in_reasoning(std::string_view prompt, const AnswerFormat& format) {
+    const auto without_spaces = [](std::string_view text) {
+        return text.substr(0, text.find_last_not_of(kSpaces) + 1);
+    };
+    const std::string_view open = without_spaces(format.reasoning_open);
+    return !open.empty() && without_spaces(prompt).ends_with(open);
+}
+
 // The marks that templates write, most telling first: a family's own before those that others share.
 AnswerFormat answer_format(std::string_view source) {
     const auto has = [&](std::string_view mark) { return source.find(mark) != std::string_view::npos; };

@@ -41,6 +41,9 @@ struct AnswerFormat {
 // From a chat template's source: templates write the marks that their models write.
 AnswerFormat answer_format(std::string_view template_source);
 
+// Whether a prompt leaves a thought open that the answer begins in.
+bool ends_in_reasoning(std::string_view prompt, const AnswerFormat& format);
+
 struct ToolCall {
     std::string name;
     std::string arguments;  // the text of a JSON object

@@ -47,6 +47,7 @@ Status Tokenizer::Impl::index_tokens() {
     const std::size_t n = spec.tokens.size();
     bytes.resize(n);
     special.resize(n);
+    is_added.resize(n);
     id_of_spelling.reserve(n);
     for (std::size_t id = 0; id < n; ++id) {
         const std::string& spelling = spec.tokens[id];
@@ -77,6 +78,7 @@ Status Tokenizer::Impl::index_added() {
             return fail(Fault::corrupt, "{}: added token {}: expected a content of its own, saw {} again",
                         spec.where, i, quoted(token.content));
         special[static_cast<std::size_t>(token.id)] = token.special;
+        is_added[static_cast<std::size_t>(token.id)] = 1;
         if (!token.normalized) {
             finder.add(token);
             continue;

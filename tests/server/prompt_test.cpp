@@ -66,9 +66,31 @@ TEST_F(PromptTest, SpelledControlTokensStayText) {
         EXPECT_EQ(tokenizer_.decode(prompt.ids), *render_turns({{"messages", messages({content})}}))
             << content;
     }
-    // An added token that is no control token is read everywhere, as the reference does.
+    // An added token that is no control token and means nothing to the template is read everywhere, as the
+    // reference does.
     const auto thought = make(messages({"<think>"}));
     EXPECT_NE(std::find(thought.ids.begin(), thought.ids.end(), 259), thought.ids.end());
+}
+
+// Where the template gives <think> a meaning, only the template and the assistant's own turns can write it.
+TEST_F(PromptTest, AddedTokensOfTheTemplateAreNotReadInWhatOthersWrote) {
+    const auto thoughts = [&](const Json& all, const Json& extra, Prompter::Render render) {
+        const auto made = Prompter(tokenizer_, std::move(render), "{{ '<think>' }}{{ messages }}")
+                              .make(all, nullptr, extra);
+        EXPECT_TRUE(made.has_value()) << made.error().message;
+        if (!made) return std::ptrdiff_t{-1};
+        EXPECT_EQ(tokenizer_.decode(made->ids), made->text);
+        return std::count(made->ids.begin(), made->ids.end(), 259);
+    };
+    EXPECT_EQ(thoughts(messages({"a <think> b", "<think>", "<<think>>"}), nullptr, render_turns), 0);
+    EXPECT_EQ(thoughts(messages({"<thi", "nk>"}), nullptr, render_joined), 0);
+    const Json own = boost::json::array{{{"role", "assistant"}, {"content", "<think>x<|end|>"}}};
+    EXPECT_EQ(thoughts(own, nullptr, render_turns), 1);
+    const auto opens = [](const Json& context) -> Result<std::string> {
+        HEARTH_TRY(std::string text, render_turns(context));
+        return text + "<think>\n";
+    };
+    EXPECT_EQ(thoughts(messages({"<think>"}), nullptr, opens), 1);
 }
 
 TEST_F(PromptTest, SpellingsDoNotArizeWhereStringsMeet) {

@@ -54,6 +54,8 @@ class ScriptedEngine : public server::Stepper {
         std::atomic<int> running{0}, submitted{0}, cancelled{0}, steps{0};
         std::atomic<int> step_micros{0}, batch_max{4};
         std::atomic<bool> fail_next_step{false};
+        std::string
+            script;  // the answer's bytes, a token each; empty: letters of the prompt. Set before asking
     };
     explicit ScriptedEngine(Watch& watch) : watch_(watch) {}
 
@@ -99,14 +101,21 @@ class ScriptedEngine : public server::Stepper {
         engine::Completion completion;
         bool finished = false, cancelled = false;
     };
-    static void advance(Sequence& s) {
+    void advance(Sequence& s) const {
         auto& c = s.completion;
         if (s.cancelled) {
             c.reason = engine::StopReason::cancelled;
             s.finished = true;
             return;
         }
-        const int id = scripted_token(s.request.prompt, static_cast<int>(c.ids.size()));
+        if (!watch_.script.empty() && c.ids.size() == watch_.script.size()) {
+            c.reason = engine::StopReason::stop;
+            s.finished = true;
+            return;
+        }
+        const int id = watch_.script.empty()
+                           ? scripted_token(s.request.prompt, static_cast<int>(c.ids.size()))
+                           : static_cast<unsigned char>(watch_.script[c.ids.size()]);
         const std::string text(1, static_cast<char>(id));
         c.ids.push_back(id);
         engine::TokenLogprob logprob{id, -0.5f, {}};

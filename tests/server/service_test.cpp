@@ -81,7 +81,7 @@ class ServiceTest : public ::testing::Test {
     void start(ServiceOptions options = {}) {
         static const text::Tokenizer tokenizer = tests::tiny_tokenizer();
         prompter_ = std::make_unique<openai::Prompter>(tokenizer, render_chatml);
-        open({"tiny", "fp_test", 1, tests::kTinyVocab, 256, prompter_.get()},
+        open({"tiny", "fp_test", 1, tests::kTinyVocab, 256, prompter_.get(), answer_format_},
              std::make_unique<ScriptedEngine>(watch_), std::move(options));
     }
     void open(openai::ServedModel model, std::unique_ptr<Stepper> stepper, ServiceOptions options) {
@@ -106,6 +106,7 @@ class ServiceTest : public ::testing::Test {
     Answer chat(const std::string& body) { return ask(post(kChat, body)); }
 
     ScriptedEngine::Watch watch_;
+    text::AnswerFormat answer_format_;
     std::unique_ptr<openai::Prompter> prompter_;
     std::unique_ptr<Service> service_;
     std::thread thread_;
@@ -151,6 +152,50 @@ TEST_F(ServiceTest, StreamsTheSameText) {
     for (const Json& event : events) EXPECT_EQ(event.at("id"), events[0].at("id"));
     const Answer quiet = chat(chat_body("hi", R"(,"max_tokens":1,"stream":true)"));
     EXPECT_EQ(quiet.body.find("usage"), std::string::npos);
+}
+
+// The streamed deltas put together, and the whole message, are the same parts.
+TEST_F(ServiceTest, ReasoningAndToolCallsAreTheirOwnParts) {
+    answer_format_ = {text::CallSyntax::json_tags, "<think>", "</think>"};
+    watch_.script =
+        "<think>\nhm, 1 < 2\n</think>\n\nI look.\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1}}\n"
+        "</tool_call>\n<tool_call>{\"name\": \"g\"}</tool_call>";
+    start();
+    const std::string tools = R"(,"tools":[{"type":"function","function":{"name":"f"}}])";
+    const Json message = json_of(chat(chat_body("hi", tools))).at("choices").at(0);
+    EXPECT_EQ(message.at("finish_reason"), "tool_calls");
+    EXPECT_EQ(message.at("message").at("content"), "I look.");
+    EXPECT_EQ(message.at("message").at("reasoning_content"), "hm, 1 < 2");
+    const auto& calls = message.at("message").at("tool_calls").get_array();
+    ASSERT_EQ(calls.size(), 2u);
+    EXPECT_EQ(calls[0].at("type"), "function");
+    EXPECT_EQ(calls[0].at("function").at("name"), "f");
+    EXPECT_EQ(calls[0].at("function").at("arguments"), R"({"a": 1})");
+    EXPECT_NE(calls[0].at("id"), calls[1].at("id"));
+
+    std::string content, reasoning;
+    std::vector<std::string> names;
+    const auto events = events_of(chat(chat_body("hi", tools + R"(,"stream":true)")).body);
+    for (const Json& event : events) {
+        const auto& delta = event.at("choices").at(0).at("delta").get_object();
+        if (const Json* text = delta.if_contains("content")) content += text->get_string();
+        if (const Json* text = delta.if_contains("reasoning_content")) reasoning += text->get_string();
+        if (const Json* some = delta.if_contains("tool_calls")) {
+            EXPECT_EQ(some->at(0).at("index").to_number<std::size_t>(), names.size());
+            names.emplace_back(some->at(0).at("function").at("name").get_string());
+        }
+    }
+    EXPECT_EQ(content, "I look.");
+    EXPECT_EQ(reasoning, "hm, 1 < 2");
+    EXPECT_EQ(names, (std::vector<std::string>{"f", "g"}));
+    EXPECT_EQ(events.back().at("choices").at(0).at("finish_reason"), "tool_calls");
+
+    // Without tools nothing is a call.
+    const Json plain = json_of(chat(chat_body("hi"))).at("choices").at(0);
+    EXPECT_EQ(plain.at("finish_reason"), "stop");
+    EXPECT_NE(std::string_view(plain.at("message").at("content").get_string()).find("<tool_call>"),
+              std::string_view::npos);
+    EXPECT_FALSE(plain.at("message").get_object().contains("tool_calls"));
 }
 
 TEST_F(ServiceTest, SeveralChoicesAndLogprobs) {

@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 #include <ctime>
 #include <random>
+#include <set>
 
 #include "base/check.h"
 #include "server/openai/chat_request.h"
@@ -23,12 +24,21 @@ std::uint64_t random_bits() {
 // Runs on the engine thread once its requests are accepted, so that nothing here needs a lock.
 class ChatAnswer : public std::enable_shared_from_this<ChatAnswer> {
   public:
-    ChatAnswer(std::shared_ptr<Exchange> exchange, const ServedModel& model, ChatRequest request)
+    ChatAnswer(std::shared_ptr<Exchange> exchange, const ServedModel& model, ChatRequest request,
+               bool in_reasoning)
         : exchange_(std::move(exchange)),
           model_(model),
           request_(std::move(request)),
-          choices_(static_cast<std::size_t>(request_.n)),
           unfinished_(request_.n) {
+        for (const std::string& mark : model.answer_format.marks()) marks_.insert(mark);
+        for (int i = 0; i < request_.n; ++i)
+            choices_.push_back(
+                {text::AnswerParser(model.answer_format, {.in_reasoning = in_reasoning,
+                                                          .read_calls = request_.tools.is_array(),
+                                                          .tools = &request_.tools}),
+                 {},
+                 {},
+                 {}});
         id_ = fmt::format("chatcmpl-{:016x}{:08x}", random_bits(), random_bits() & 0xFFFFFFFF);
         created_ = static_cast<std::int64_t>(std::time(nullptr));
     }
@@ -38,7 +48,8 @@ class ChatAnswer : public std::enable_shared_from_this<ChatAnswer> {
 
   private:
     struct Choice {
-        std::string text;
+        text::AnswerParser parser;
+        text::Answer answer;
         boost::json::array logprobs;
         engine::Completion completion;
     };
@@ -48,6 +59,8 @@ class ChatAnswer : public std::enable_shared_from_this<ChatAnswer> {
     void finish();
     Json head(std::string_view object) const;
     Json logprob_entry(const engine::TokenLogprob& logprob) const;
+    void take(std::size_t index, std::vector<text::AnswerPart> parts, Json logprobs);
+    Json call_json(const text::ToolCall& call) const;
     void send_chunk(std::size_t index, boost::json::object delta, Json logprobs, Json reason);
     Json usage() const;
     Json timings() const;
@@ -57,14 +70,42 @@ class ChatAnswer : public std::enable_shared_from_this<ChatAnswer> {
     const ServedModel& model_;
     ChatRequest request_;
     std::vector<Choice> choices_;
+    std::set<std::string, std::less<>> marks_;  // control tokens that the parser must see
     int unfinished_;
     std::optional<Error> failure_;
     std::string id_;
     std::int64_t created_ = 0;
 };
 
-std::string_view reason_name(engine::StopReason reason) {
-    return reason == engine::StopReason::length ? "length" : "stop";
+std::string_view reason_name(engine::StopReason reason, const text::Answer& answer) {
+    return reason == engine::StopReason::length ? "length" : answer.calls.empty() ? "stop" : "tool_calls";
+}
+
+// Parts as they became certain: into the answer, and out to the client.
+void ChatAnswer::take(std::size_t index, std::vector<text::AnswerPart> parts, Json logprobs) {
+    Choice& choice = choices_[index];
+    const auto send = [&](boost::json::object delta) {
+        if (request_.stream) send_chunk(index, std::move(delta), std::exchange(logprobs, nullptr), nullptr);
+    };
+    for (text::AnswerPart& part : parts) {
+        if (part.kind == text::AnswerPart::Kind::content) {
+            send({{"content", part.text}});
+        } else if (part.kind == text::AnswerPart::Kind::reasoning) {
+            send({{"reasoning_content", part.text}});
+        } else {
+            boost::json::object call = call_json(part.call).get_object();
+            call["index"] = choice.answer.calls.size();
+            send({{"tool_calls", boost::json::array{std::move(call)}}});
+        }
+        append(choice.answer, std::move(part));
+    }
+    if (!logprobs.is_null()) send({{"content", ""}});
+}
+
+Json ChatAnswer::call_json(const text::ToolCall& call) const {
+    return {{"id", fmt::format("call_{:016x}", random_bits())},
+            {"type", "function"},
+            {"function", {{"name", call.name}, {"arguments", call.arguments}}}};
 }
 
 std::vector<EngineThread::Job> ChatAnswer::jobs(std::vector<int> prompt) {
@@ -117,10 +158,10 @@ void ChatAnswer::begin() {
 bool ChatAnswer::on_token(std::size_t index, const engine::TokenOut& token) {
     Choice& choice = choices_[index];
     std::string_view text = token.text;
-    // A control token that does not end the answer is not part of its text.
+    // A control token that does not end the answer is not part of its text, but it may mark its parts.
     if (token.id >= 0 && model_.prompter->is_control(token.id)) {
         const std::string& spelling = model_.prompter->tokenizer().piece_bytes(token.id);
-        if (text.ends_with(spelling)) text.remove_suffix(spelling.size());
+        if (text.ends_with(spelling) && !marks_.contains(spelling)) text.remove_suffix(spelling.size());
     }
     Json logprobs = nullptr;
     if (token.logprob != nullptr) {
@@ -130,9 +171,7 @@ bool ChatAnswer::on_token(std::size_t index, const engine::TokenOut& token) {
         else
             choice.logprobs.push_back(std::move(entry));
     }
-    if (request_.stream && (!text.empty() || !logprobs.is_null()))
-        send_chunk(index, {{"content", text}}, std::move(logprobs), nullptr);
-    if (!request_.stream) choice.text += text;
+    take(index, choice.parser.push(text), std::move(logprobs));
     return !exchange_->gone();
 }
 
@@ -142,10 +181,12 @@ void ChatAnswer::on_done(std::size_t index, Result<engine::Completion> done) {
     } else if (done->reason == engine::StopReason::cancelled) {
         failure_ = Error{Fault::cancelled, "the answer was cancelled before its end"};
     } else {
-        choices_[index].completion = std::move(*done);
+        Choice& choice = choices_[index];
+        choice.completion = std::move(*done);
+        take(index, choice.parser.finish(), nullptr);
         if (request_.stream)
             send_chunk(index, {}, nullptr,
-                       boost::json::string(reason_name(choices_[index].completion.reason)));
+                       boost::json::string(reason_name(choice.completion.reason, choice.answer)));
     }
     if (--unfinished_ == 0) finish();
 }
@@ -172,11 +213,20 @@ void ChatAnswer::finish() {
         Choice& choice = choices_[i];
         Json logprobs = nullptr;
         if (request_.logprobs) logprobs = {{"content", std::move(choice.logprobs)}, {"refusal", nullptr}};
-        choices.push_back(
-            {{"index", i},
-             {"message", {{"role", "assistant"}, {"content", choice.text}, {"refusal", nullptr}}},
-             {"logprobs", std::move(logprobs)},
-             {"finish_reason", reason_name(choice.completion.reason)}});
+        const text::Answer& answer = choice.answer;
+        boost::json::object message = {
+            {"role", "assistant"}, {"content", answer.content}, {"refusal", nullptr}};
+        if (!answer.reasoning.empty()) message["reasoning_content"] = answer.reasoning;
+        if (!answer.calls.empty()) {
+            boost::json::array calls;
+            for (const text::ToolCall& call : answer.calls) calls.push_back(call_json(call));
+            message["tool_calls"] = std::move(calls);
+            if (answer.content.empty()) message["content"] = nullptr;
+        }
+        choices.push_back({{"index", i},
+                           {"message", std::move(message)},
+                           {"logprobs", std::move(logprobs)},
+                           {"finish_reason", reason_name(choice.completion.reason, answer)}});
     }
     Json answer = head("chat.completion");
     answer.get_object()["choices"] = std::move(choices);
@@ -268,7 +318,8 @@ void answer_chat(const std::shared_ptr<Exchange>& exchange, const ServedModel& m
              "messages",
              "context_length_exceeded"}));
     if (exchange->gone()) return exchange->reply(refusal_reply(499, "the client left"));
-    const auto answer = std::make_shared<ChatAnswer>(exchange, model, std::move(*request));
+    const bool in_reasoning = ends_in_reasoning(prompt->text, model.answer_format);
+    const auto answer = std::make_shared<ChatAnswer>(exchange, model, std::move(*request), in_reasoning);
     const auto ticket = engine.submit(answer->jobs(std::move(prompt->ids)), [&] { answer->begin(); });
     if (!ticket) return exchange->reply(error_reply({ticket.error()}));
     exchange->on_gone([&engine, ticket = *ticket] { engine.cancel(ticket); });

@@ -8,6 +8,7 @@
 #include "server/engine_thread.h"
 #include "server/http.h"
 #include "server/openai/prompt.h"
+#include "text/tool_calls.h"
 
 namespace hearth::server::openai {
 
@@ -19,6 +20,7 @@ struct ServedModel {
     int vocab = 0;
     int context_max = 0;
     const Prompter* prompter = nullptr;
+    text::AnswerFormat answer_format = {};  // how its answers mark reasoning and tool calls
 };
 
 // Answers the exchange, now or later on the engine thread. May be called from any thread.

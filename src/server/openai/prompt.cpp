@@ -5,6 +5,8 @@
 #include <boost/json.hpp>
 #include <optional>
 
+#include "text/tool_calls.h"
+
 namespace hearth::server::openai {
 namespace {
 
@@ -78,6 +80,26 @@ Status each_string(Json& value, Keys keys, const std::function<Status(std::strin
         }
         value = std::move(out);
     }
+    return {};
+}
+
+// The same for a whole request; `own`: the string is of a turn that the assistant wrote, where templates look
+// for thoughts and calls.
+Status each_member(Json& request, Keys keys, const std::function<Status(std::string&, bool own)>& change) {
+    boost::json::object& members = request.get_object();
+    Json messages = nullptr;
+    if (Json* all = members.if_contains("messages"); all != nullptr && all->is_array()) {
+        messages = std::move(*all);
+        members.erase("messages");
+        for (Json& message : messages.get_array()) {
+            const Json* role = message.is_object() ? message.get_object().if_contains("role") : nullptr;
+            const bool own = role != nullptr && role->is_string() && role->get_string() == "assistant";
+            HEARTH_TRY_STATUS(
+                each_string(message, keys, [&](std::string& text) { return change(text, own); }));
+        }
+    }
+    HEARTH_TRY_STATUS(each_string(request, keys, [&](std::string& text) { return change(text, false); }));
+    if (!messages.is_null()) request.get_object()["messages"] = std::move(messages);
     return {};
 }
 
@@ -162,14 +184,22 @@ Result<std::string> hide_ends(std::string text, const Spellings& spellings, Stan
 
 }  // namespace
 
-Prompter::Prompter(const text::Tokenizer& tokenizer, Render render)
+Prompter::Prompter(const text::Tokenizer& tokenizer, Render render, std::string_view template_source)
     : tokenizer_(tokenizer), render_(std::move(render)) {
-    for (int id = 0; id < tokenizer.vocab_size(); ++id)
-        if (tokenizer.is_special(id) && !tokenizer.piece_bytes(id).empty())
-            spellings_.push_back(tokenizer.piece_bytes(id));
-    std::sort(spellings_.begin(), spellings_.end(), [](const std::string& a, const std::string& b) {
-        return a.size() != b.size() ? a.size() > b.size() : a < b;
-    });
+    const std::vector<std::string> marks = text::answer_format(template_source).marks();
+    for (int id = 0; id < tokenizer.vocab_size(); ++id) {
+        const std::string& spelling = tokenizer.piece_bytes(id);
+        if (!tokenizer.is_added(id) || spelling.empty()) continue;
+        const bool is_mark = spelling.find_first_not_of(" \t\r\n") != std::string::npos &&
+                             (template_source.find(spelling) != std::string_view::npos ||
+                              std::find(marks.begin(), marks.end(), spelling) != marks.end());
+        if (tokenizer.is_special(id) || is_mark) spellings_.push_back(spelling);
+        if (tokenizer.is_special(id)) controls_.push_back(spelling);
+    }
+    for (auto* all : {&spellings_, &controls_})
+        std::sort(all->begin(), all->end(), [](const std::string& a, const std::string& b) {
+            return a.size() != b.size() ? a.size() > b.size() : a < b;
+        });
     for (const std::string& spelling : spellings_) starts_[static_cast<unsigned char>(spelling[0])] = true;
     if (tokenizer.bos()) bos_ = tokenizer.piece_bytes(*tokenizer.bos());
     if (tokenizer.eos()) eos_ = tokenizer.piece_bytes(*tokenizer.eos());
@@ -184,14 +214,15 @@ Result<Prompter::Prompt> Prompter::make(const Json& messages, const Json& tools,
     StandIns stand_ins;
     stand_ins.avoid(to_json(context));
     Json outside = std::move(context);
-    HEARTH_TRY_STATUS(each_string(outside, Keys::change, [&](std::string& text) -> Status {
-        HEARTH_TRY(text, hide_whole(text, spellings, stand_ins));
+    const Spellings controls{controls_, starts_};
+    HEARTH_TRY_STATUS(each_member(outside, Keys::change, [&](std::string& text, bool own) -> Status {
+        HEARTH_TRY(text, hide_whole(text, own ? controls : spellings, stand_ins));
         return {};
     }));
     bool any_end = false;
     Json careful = outside;
-    HEARTH_TRY_STATUS(each_string(careful, Keys::keep, [&](std::string& text) -> Status {
-        HEARTH_TRY(text, hide_ends(std::move(text), spellings, stand_ins, any_end));
+    HEARTH_TRY_STATUS(each_member(careful, Keys::keep, [&](std::string& text, bool own) -> Status {
+        HEARTH_TRY(text, hide_ends(std::move(text), own ? controls : spellings, stand_ins, any_end));
         return {};
     }));
     const auto render = [&](Json what) -> Result<std::string> {
@@ -213,14 +244,17 @@ Result<Prompter::Prompt> Prompter::make(const Json& messages, const Json& tools,
 
     Prompt prompt;
     std::size_t plain = 0;
-    const auto take = [&](std::string_view text, bool control) -> Status {
-        if (text.empty()) return {};
-        HEARTH_TRY(const auto ids, tokenizer_.encode(text, {.parse_special = control}));
+    const auto take = [&](std::string_view piece, bool control) -> Status {
+        if (piece.empty()) return {};
+        const text::QuotedRange whole[] = {{0, piece.size()}};
+        text::EncodeOptions options{.parse_special = control};
+        if (!control) options.quoted = whole;
+        HEARTH_TRY(const auto ids, tokenizer_.encode(piece, options));
         for (const int id : ids)
             if (!control && tokenizer_.is_special(id))
                 return fail(Fault::usage, "messages: a control token's spelling cannot be read as text here");
         prompt.ids.insert(prompt.ids.end(), ids.begin(), ids.end());
-        prompt.text += text;
+        prompt.text += piece;
         return {};
     };
     for (std::size_t at = rendered.find('\xF4'); at != std::string::npos;
