@@ -109,6 +109,22 @@ Result<Device> find_device(std::string_view name) {
                 near.empty() ? "" : "; did you mean " + near + "?");
 }
 
+const Device* device_of_driver(std::string_view name) {
+    std::string wanted = plain(name);
+    for (const std::string_view word : {"nvidia", "geforce", "amd", "instinct", "intel", "graphics"})
+        if (const std::size_t at = wanted.find(word); at != std::string::npos) wanted.erase(at, word.size());
+    if (wanted.size() < 4) return nullptr;
+    for (const Device& device : devices()) {
+        const std::string own = plain(device.name);
+        if (own == wanted) return &device;
+        // The table may add how much memory: "MI100 32GB".
+        if (own.starts_with(wanted) && own.ends_with("gb") &&
+            own.find_first_not_of("0123456789", wanted.size()) == own.size() - 2)
+            return &device;
+    }
+    return nullptr;
+}
+
 Result<std::vector<DeviceGroup>> parse_devices(std::string_view text) {
     std::vector<DeviceGroup> out;
     while (!text.empty()) {

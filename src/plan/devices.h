@@ -35,6 +35,10 @@ std::span<const Device> devices();
 // with names that are near.
 Result<Device> find_device(std::string_view name);
 
+// The table's device for what a driver calls its card: "NVIDIA GeForce RTX 5090". Nothing when none is just
+// that.
+const Device* device_of_driver(std::string_view name);
+
 struct DeviceGroup {
     Device device;
     int n = 1;

@@ -1,0 +1,126 @@
+// tests/plan/hardware_test.cpp - trees as the kernel's documentation lays them out (amdgpu, KFD, xe), and a
+// stand-in for NVIDIA's library.
+#include "plan/hardware.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "material.h"
+#include "plan/nvml.h"
+
+namespace hearth::plan {
+namespace {
+
+class HardwareTest : public testing::Test {
+  protected:
+    void SetUp() override {
+        root_ = fs::temp_directory_path() / fmt::format("hearth-hardware-{}", getpid());
+        fs::create_directories(root_);
+    }
+    void TearDown() override { fs::remove_all(root_); }
+    void put(const std::string& path, std::string_view text) {
+        fs::create_directories((root_ / path).parent_path());
+        EXPECT_OK(write_whole(root_ / path, text));
+    }
+    Hardware read() { return read_hardware(root_, "no/such/library.so"); }
+    fs::path root_;
+};
+
+TEST_F(HardwareTest, AServerWithFourCards) {
+    for (int i = 0; i < 4; ++i) {
+        const std::string card = fmt::format("sys/class/drm/card{}/device/", i);
+        put(card + "vendor", "0x1002\n");
+        put(card + "device", "0x738c\n");
+        put(card + "product_name", "MI100\n");
+        put(card + "mem_info_vram_total", "34342961152\n");
+        put(card + "mem_info_gtt_total", "33000000000\n");
+        put(card + "hwmon/hwmon3/power1_cap", "290000000\n");
+        // A node's memory as KFD gives it: 4096 bits at 1200 MHz, two transfers a clock: 1228.8 GB/s.
+        put(fmt::format("sys/class/kfd/kfd/topology/nodes/{}/mem_banks/0/properties", i + 1),
+            "heap_type 1\nsize_in_bytes 34342961152\nflags 0\nwidth 4096\nmem_clk_max 1200\n");
+    }
+    put("sys/class/drm/card0-DP-1/status", "disconnected\n");
+    put("sys/devices/system/node/node0/meminfo", "Node 0 MemTotal:       32000000 kB\n");
+    put("sys/devices/system/node/node1/meminfo", "Node 1 MemTotal:       32000000 kB\n");
+    put("sys/devices/system/cpu/cpu0/cache/index3/size", "16384K\n");
+    put("sys/block/nvme0n1/size", "2000409264\n");
+    put("sys/block/nvme0n1/queue/rotational", "0\n");
+    put("sys/block/nvme0n1/device/model", "Fast Disk 1TB   \n");
+    put("sys/block/loop0/size", "8\n");
+    const Hardware h = read();
+    ASSERT_EQ(h.gpus.size(), 4u);
+    const Gpu& gpu = h.gpus[2];
+    EXPECT_EQ(gpu.vendor, "AMD");
+    EXPECT_EQ(gpu.memory_bytes->value, 34342961152.0);
+    EXPECT_NEAR(gpu.read_bytes_per_second->value, 1228.8e9, 1);
+    EXPECT_EQ(gpu.read_bytes_per_second->method, Method::derived);
+    EXPECT_EQ(gpu.power_limit_watts->value, 290);
+    EXPECT_FALSE(gpu.is_unified);
+    EXPECT_EQ(h.n_numa_nodes, 2);
+    EXPECT_EQ(h.last_level_cache_bytes, 16384 * 1024.0);
+    ASSERT_EQ(h.disks.size(), 1u);
+    EXPECT_EQ(h.disks[0].model, "Fast Disk 1TB");
+    EXPECT_EQ(h.disks[0].bytes, 2000409264 * 512.0);
+}
+
+TEST_F(HardwareTest, UnifiedMemoryIsSeenForWhatItIs) {
+    put("sys/class/drm/card1/device/vendor", "0x1002\n");
+    put("sys/class/drm/card1/device/device", "0x1586\n");
+    put("sys/class/drm/card1/device/mem_info_vram_total", "536870912\n");
+    put("sys/class/drm/card1/device/mem_info_gtt_total", "128849018880\n");
+    const Hardware h = read();
+    ASSERT_EQ(h.gpus.size(), 1u);
+    EXPECT_TRUE(h.gpus[0].is_unified);
+    EXPECT_EQ(h.gpus[0].shared_bytes->value, 128849018880.0);
+    EXPECT_EQ(h.gpus[0].model.confidence, Confidence::low);  // a number is all there is
+}
+
+TEST_F(HardwareTest, NvidiaWithoutItsLibraryIsNoted) {
+    put("sys/class/drm/card0/device/vendor", "0x10de\n");
+    const Hardware h = read();
+    EXPECT_TRUE(h.gpus.empty());
+    ASSERT_EQ(h.notes.size(), 1u);
+    EXPECT_NE(h.notes[0].find("cannot be opened"), std::string::npos);
+}
+
+TEST_F(HardwareTest, BrokenTreesGiveLess) {
+    put("sys/class/drm/card0/device/vendor", "0x1002");
+    put("sys/class/drm/card0/device/mem_info_vram_total", "not a number");
+    put("sys/class/kfd/kfd/topology/nodes/1/mem_banks/0/properties", "size_in_bytes\nwidth x");
+    put("sys/block/sda/size", "99999999999999999999999999");
+    put("sys/devices/system/node/nodeX/meminfo", "MemTotal: 5");
+    const Hardware h = read();
+    ASSERT_EQ(h.gpus.size(), 1u);
+    EXPECT_FALSE(h.gpus[0].memory_bytes.has_value());
+    EXPECT_TRUE(h.disks.empty());
+    EXPECT_EQ(h.n_numa_nodes, 1);
+    EXPECT_TRUE(read_hardware(root_ / "nothing", "none").gpus.empty());
+}
+
+// The program of this test is no NVIDIA library: it opens, and has none of the calls.
+TEST(Nvml, LibrariesWithoutTheCallsAreNoCards) {
+    EXPECT_NE(read_nvml("no/such/file.so").why.find("cannot be opened"), std::string::npos);
+    EXPECT_NE(read_nvml("libm.so.6").why.find("does not start"), std::string::npos);
+    const NvmlReading stand_in = read_nvml(HEARTH_FAKE_NVML);
+    ASSERT_EQ(stand_in.cards.size(), 2u) << stand_in.why;
+    EXPECT_EQ(stand_in.cards[0].name, "NVIDIA GeForce RTX 5090");
+    EXPECT_EQ(*stand_in.cards[0].memory_bytes, 34190917632.0);
+    EXPECT_EQ(*stand_in.cards[0].power_limit_watts, 575);
+    EXPECT_EQ(stand_in.cards[0].pci, "00000000:01:00.0");
+    EXPECT_FALSE(stand_in.cards[1].memory_bytes.has_value());  // GB10: not supported
+    const Hardware h = read_hardware("/no/such/root", HEARTH_FAKE_NVML);
+    ASSERT_EQ(h.gpus.size(), 2u);
+    EXPECT_EQ(h.gpus[0].read_bytes_per_second->value, 1792e9);  // of the table
+    EXPECT_TRUE(h.gpus[1].is_unified);
+}
+
+TEST(Disk, ReadsAFile) {
+    const auto rate = measure_disk_read(tests::source_dir() / "models/ember/model.safetensors", 1 << 24);
+    ASSERT_OK(rate);
+    EXPECT_GT(*rate, 1e6);
+    EXPECT_EQ(measure_disk_read("no/such/file", 1).error().fault, Fault::not_found);
+}
+
+}  // namespace
+}  // namespace hearth::plan
