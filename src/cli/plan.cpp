@@ -1,5 +1,6 @@
 // cli/plan.cpp - hearth plan MODEL: will it fit, how fast could it be, at what context; here, or on named
 // devices.
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "base/machine.h"
@@ -14,7 +15,7 @@ namespace hearth::cli {
 namespace {
 
 struct Options {
-    std::string model, on, type, score;
+    std::string model, on, type, score, calibrate;
     std::int64_t context = 0;
     int sequences = 1;
     double kv_bits = 16, memory_gb = 0, memory_speed = 60, disk_speed = 0;
@@ -53,12 +54,14 @@ Result<int> run_here(const Options& options, const GlobalOptions& global) {
     HEARTH_TRY(const models::Checkpoint checkpoint, models::Checkpoint::open(path));
     ThreadPool pool({.threads = global.threads});
     HEARTH_TRY(const engine::Ceilings ceilings, engine::measure_ceilings(pool));
-    HEARTH_TRY(const plan::Fit fit,
-               plan::fit(checkpoint, {.context = options.context,
-                                      .sequences = options.sequences,
-                                      .memory_bytes = read_machine().memory_available_bytes,
-                                      .read_bytes_per_second = ceilings.read_bytes_per_second,
-                                      .flops_per_second = ceilings.flops_per_second}));
+    plan::FitInputs inputs{
+        .context = options.context,
+        .sequences = options.sequences,
+        .memory_bytes = read_machine().memory_available_bytes,
+        .read_bytes_per_second = ceilings.read_bytes_per_second,
+        .flops_per_second = std::max(ceilings.flops_per_second, ceilings.int8_ops_per_second)};
+    if (!options.calibrate.empty()) HEARTH_TRY_STATUS(plan::read_local_run(options.calibrate, inputs));
+    HEARTH_TRY(const plan::Fit fit, plan::fit(checkpoint, inputs));
     if (global.json) {
         HEARTH_TRY_STATUS(print_json(plan::fit_json(fit)));
     } else {
@@ -66,7 +69,7 @@ Result<int> run_here(const Options& options, const GlobalOptions& global) {
             print(plan::fit_text(fit) + fmt::format("\nCeilings measured now: {:.1f} GB/s, {:.0f} GFLOP/s. "
                                                     "`hearth bench` says what is reached.\n",
                                                     ceilings.read_bytes_per_second / 1e9,
-                                                    ceilings.flops_per_second / 1e9)));
+                                                    inputs.flops_per_second / 1e9)));
     }
     return 0;
 }
@@ -98,6 +101,8 @@ Action setup(CLI::App& app, const GlobalOptions& global) {
     app.add_option("--memory-speed", options->memory_speed, "GB/s that it reads")->capture_default_str();
     app.add_option("--disk", options->disk_speed, "GB/s that a disk reads: experts may be streamed from it");
     app.add_flag("--tensor-parallel", options->tensor_parallel, "split each layer over the devices");
+    app.add_option("--calibrate", options->calibrate,
+                   "the --json of `hearth bench` on another model here: expected speeds beside the ceilings");
     app.add_option("--score", options->score,
                    "predict every row of a file of measured points; print the errors");
     return [options, &global] { return run(*options, global); };

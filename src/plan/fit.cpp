@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "base/file.h"
 #include "base/terminal.h"
 #include "models/architecture.h"
 
@@ -57,9 +58,32 @@ void finish(FitRow& row, const Fit& fit, std::int64_t context_max, double flops_
             std::min(context_max, static_cast<std::int64_t>((in.memory_bytes - fixed) / per_token));
     row.decode_ceiling = in.read_bytes_per_second / static_cast<double>(row.bytes_per_token);
     row.prefill_ceiling = in.flops_per_second / flops_per_token;
+    row.decode_expected = in.run_bytes_per_second / static_cast<double>(row.bytes_per_token);
+    row.prefill_expected = in.run_operations_per_second / flops_per_token;
 }
 
 }  // namespace
+
+Status read_local_run(const std::string& path, FitInputs& inputs) {
+    HEARTH_TRY(const std::string text, read_text(path, kTextFileBytesMax));
+    HEARTH_TRY(const Json json, parse_json(text, path));
+    HEARTH_TRY(const JsonCursor points, JsonCursor(json, path).at("points"));
+    HEARTH_TRY(const std::size_t n, points.array_size());
+    for (std::size_t i = 0; i < n; ++i) {
+        HEARTH_TRY(const JsonCursor point, points.at(i));
+        HEARTH_TRY(const std::string phase, point.string_or("phase", ""));
+        HEARTH_TRY(const std::int64_t batch, point.integer_or("batch", 1, 1, 1 << 20));
+        HEARTH_TRY(const double bytes, point.number_or("bytes_per_second", 0));
+        HEARTH_TRY(const double operations, point.number_or("operations_per_second", 0));
+        if (phase == "decode" && batch == 1 && inputs.run_bytes_per_second == 0)
+            inputs.run_bytes_per_second = bytes;
+        if (phase == "prefill" && inputs.run_operations_per_second == 0)
+            inputs.run_operations_per_second = operations;
+    }
+    if (!(inputs.run_bytes_per_second > 0 && inputs.run_operations_per_second > 0))
+        return fail(Fault::usage, "{}: expected a prefill and a decode of one sequence, saw none", path);
+    return {};
+}
 
 Result<Fit> fit(const models::Checkpoint& checkpoint, FitInputs inputs) {
     const models::ModelConfig& config = checkpoint.config();
@@ -132,10 +156,22 @@ std::string fit_text(const Fit& fit) {
              fmt::format("{}", row.context_max),
              fit.inputs.read_bytes_per_second > 0 ? fmt::format("{:.3g} tok/s", row.decode_ceiling) : "-",
              fit.inputs.flops_per_second > 0 ? fmt::format("{:.3g} tok/s", row.prefill_ceiling) : "-"});
+    std::string expected;
+    if (fit.inputs.run_bytes_per_second > 0)
+        for (const FitRow& row : fit.rows)
+            expected += fmt::format(
+                "{}: decode {:.3g} tokens/s ({:.3g} to {:.3g}), prefill {:.3g} ({:.3g} to {:.3g}), at the "
+                "rates of the "
+                "local run{}\n",
+                row.weights, row.decode_expected, row.decode_expected / 1.15, row.decode_expected * 1.15,
+                row.prefill_expected, row.prefill_expected / 1.15, row.prefill_expected * 1.15,
+                &row == &fit.rows[0] ? ", which holds for weights of its type" : "");
+    if (!expected.empty()) expected = "\n" + expected;
     return fmt::format(
-        "{}: {} with {:.3g} M parameters; {} tokens of context, {} sequence{}, {} of memory\n\n{}", fit.model,
-        fit.architecture, static_cast<double>(fit.parameters) / 1e6, fit.inputs.context, fit.inputs.sequences,
-        fit.inputs.sequences == 1 ? "" : "s", bytes(fit.inputs.memory_bytes), table.text());
+        "{}: {} with {:.3g} M parameters; {} tokens of context, {} sequence{}, {} of memory\n\n{}{}",
+        fit.model, fit.architecture, static_cast<double>(fit.parameters) / 1e6, fit.inputs.context,
+        fit.inputs.sequences, fit.inputs.sequences == 1 ? "" : "s", bytes(fit.inputs.memory_bytes),
+        table.text(), expected);
 }
 
 Json fit_json(const Fit& fit) {
@@ -150,7 +186,9 @@ Json fit_json(const Fit& fit) {
                         {"fits", row.fits},
                         {"context_max", row.context_max},
                         {"decode_tokens_per_second_ceiling", row.decode_ceiling},
-                        {"prefill_tokens_per_second_ceiling", row.prefill_ceiling}});
+                        {"prefill_tokens_per_second_ceiling", row.prefill_ceiling},
+                        {"decode_tokens_per_second_expected", row.decode_expected},
+                        {"prefill_tokens_per_second_expected", row.prefill_expected}});
     return {{"model", fit.model},
             {"architecture", fit.architecture},
             {"parameters", fit.parameters},

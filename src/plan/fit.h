@@ -1,6 +1,6 @@
 // plan/fit.h - will it fit here, and how fast could it be: sums over a model's tensors, no weights loaded.
-// First version: one machine's CPU. Speeds are ceilings by arithmetic, to be beaten by nothing and measured
-// by bench.
+// For this machine's CPU and the program that would run. Speeds are ceilings by arithmetic, and, with a local
+// run of another model in the same type, what to expect: within 15 %.
 #pragma once
 
 #include <optional>
@@ -19,7 +19,12 @@ struct FitInputs {
     std::uint64_t memory_bytes = 0;    // what may be used
     double read_bytes_per_second = 0;  // measured; 0: no speeds are given
     double flops_per_second = 0;
+    // What one run here reached (`hearth bench --json`); 0: none was given, and only ceilings are.
+    double run_bytes_per_second = 0, run_operations_per_second = 0;
 };
+// Takes the two from a bench's JSON: its first prefill, and its first decode of one sequence. Errors:
+// not_found, corrupt, usage (no such points).
+Status read_local_run(const std::string& path, FitInputs& inputs);
 
 // One way to hold the model: as it is stored, or with its linears in another type.
 struct FitRow {
@@ -34,6 +39,7 @@ struct FitRow {
         0;  // tokens a sequence that would fit, the model's own limit at most; 0: not even the weights
     double decode_ceiling = 0;   // tokens/s of one sequence at depth 0: bandwidth over bytes
     double prefill_ceiling = 0;  // tokens/s: multiply-adds over what a token needs
+    double decode_expected = 0, prefill_expected = 0;  // at the rates of the local run; 0: none was given
 };
 
 struct Fit {

@@ -2,7 +2,9 @@
 #include "plan/fit.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "formats/safetensors.h"
 #include "material.h"
 
@@ -39,6 +41,27 @@ TEST(Fit, SumsOfEmberAreTheFiles) {
     // 42 linears: a layer has q 512x256, k and v 128x256, o 256x512, gate and up 768x256, down 256x768.
     const std::uint64_t linears = 6u * (512u * 256 + 2 * 128 * 256 + 256 * 512 + 2 * 768 * 256 + 256 * 768);
     EXPECT_EQ(stored.weight_bytes - plan->rows[1].weight_bytes, linears * 2 - linears * 9 / 16 - 42 * 4);
+}
+
+TEST(Fit, ALocalRunGivesExpectedSpeeds) {
+    const fs::path path = fs::temp_directory_path() / fmt::format("hearth-run-{}.json", getpid());
+    ASSERT_OK(write_whole(path, R"({"points": [
+        {"phase": "prefill", "operations_per_second": 5e9},
+        {"phase": "decode", "batch": 8, "bytes_per_second": 9e9},
+        {"phase": "decode", "batch": 1, "bytes_per_second": 2e9}]})"));
+    FitInputs inputs{.memory_bytes = 1 << 30};
+    ASSERT_OK(read_local_run(path.string(), inputs));
+    const auto checkpoint = models::Checkpoint::open(tests::source_dir() / "models" / "ember");
+    ASSERT_OK(checkpoint);
+    const auto plan = fit(*checkpoint, inputs);
+    ASSERT_OK(plan);
+    EXPECT_NEAR(plan->rows[0].decode_expected * static_cast<double>(plan->rows[0].bytes_per_token), 2e9, 1);
+    const double multiplied = 6 * (512.0 * 256 + 2 * 128 * 256 + 256 * 512 + 3 * 768 * 256) + 2048.0 * 256;
+    EXPECT_NEAR(plan->rows[0].prefill_expected * 2 * multiplied, 5e9, 1);
+    FitInputs none;
+    ASSERT_OK(write_whole(path, R"({"points": []})"));
+    EXPECT_EQ(read_local_run(path.string(), none).error().fault, Fault::usage);
+    fs::remove(path);
 }
 
 TEST(Fit, SaysWhenItDoesNotFit) {
