@@ -75,6 +75,10 @@ void Checkpoint::find_prefixes() {
             break;
         }
     if (safetensors_->find("language_model.lm_head.weight") != nullptr) head_ = "language_model.lm_head.";
+    // Beside a vision tower the outer config and the text's may disagree on whether the head is the
+    // embedding.
+    if (config_.has_other_towers && !has("lm_head.weight") && !has("lm_head.weight_packed"))
+        config_.tied_embeddings = true;
 }
 
 std::optional<TensorView> Checkpoint::find(std::string_view name) const {

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "models/architecture.h"
 #include "quant/formats.h"
 
@@ -135,6 +136,8 @@ Result<std::shared_ptr<const Model>> load_model(const fs::path& path, ThreadPool
                       : (model->checkpoint.is_gguf() ? named.stem() : named.filename()).string();
     ModelConfig config = model->config();
     config.headless |= options.hidden_states;
+    if (config.has_other_towers)
+        log::warning("{}: its text part alone is loaded; vision and audio are left aside", model->name);
     model->program = find_architecture(config.architecture)->build(config);
     if (auto ok = load_tensors(*model, pool); !ok) return fail(ok.error().at(path.string()));
     for (const RopeSpec& rope : model->program.ropes)

@@ -177,7 +177,8 @@ TEST(IndexScores, AgreeWithDoublePrecision) {
 }
 
 TEST(DeltaStep, AgreesWithDoublePrecision) {
-    for (const auto& [k_dim, v_dim] : {std::pair<int, int>{4, 16}, {8, 32}, {128, 128}, {5, 80}}) {
+    for (const auto& dims : {std::pair<int, int>{4, 16}, {8, 32}, {128, 128}, {5, 80}}) {
+        const int k_dim = dims.first, v_dim = dims.second;  // clang 14 captures no structured bindings
         const auto size = static_cast<std::size_t>(k_dim * v_dim);
         const auto q = gaussian(static_cast<std::size_t>(k_dim), 1), k = gaussian(q.size(), 2, 0.3);
         const auto v = gaussian(static_cast<std::size_t>(v_dim), 3), before = gaussian(size, 4);
