@@ -6,12 +6,13 @@
 #include "base/file.h"
 #include "cli/command.h"
 #include "plan/cost_report.h"
+#include "plan/prices.h"
 
 namespace hearth::cli {
 namespace {
 
 struct CostFlags {
-    std::string file, measured, currency, api_name, html, method;
+    std::string file, measured, currency, api_name, html, method, api, prices;
     int draws = 10'000;
     std::uint64_t seed = 0;
     std::map<std::string_view, std::optional<double>> numbers;  // by field name
@@ -21,6 +22,13 @@ Result<int> run_cost(const CostFlags& flags, bool json) {
     plan::CostInputs inputs;
     if (!flags.file.empty()) HEARTH_TRY_STATUS(plan::read_cost_file(flags.file, inputs));
     if (!flags.measured.empty()) HEARTH_TRY_STATUS(plan::read_measured_speed(flags.measured, inputs));
+    if (!flags.prices.empty()) {
+        HEARTH_TRY(const plan::ApiPrice price, plan::import_price(flags.prices, flags.api));
+        plan::use_price(price, inputs);
+    } else if (!flags.api.empty()) {
+        HEARTH_TRY(const plan::ApiPrice price, plan::find_price(flags.api));
+        plan::use_price(price, inputs);
+    }
     if (!flags.currency.empty()) inputs.currency = flags.currency;
     if (!flags.api_name.empty()) inputs.api.name = flags.api_name;
     if (!flags.method.empty()) inputs.hardware.method = flags.method;
@@ -55,6 +63,9 @@ Action setup(CLI::App& app, const GlobalOptions& global) {
     app.add_option("--measured", flags->measured, "take the speeds from what `hearth bench --json` wrote");
     app.add_option("--currency", flags->currency, "of every price: three letters, as EUR");
     app.add_option("--api-name", flags->api_name, "what the prices are compared with");
+    app.add_option("--api", flags->api,
+                   "prices of an API by part of its name; with --prices, the model in that file");
+    app.add_option("--prices", flags->prices, "a model's TOML of models.dev, or LiteLLM's JSON of prices");
     app.add_option("--method", flags->method,
                    "what the hardware is worth in between: straight_line, declining, double_declining, "
                    "sum_of_years or market");
