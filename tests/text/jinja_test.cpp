@@ -50,6 +50,20 @@ TEST(Jinja, RendersProbesAsJinja2) {
     EXPECT_GT(fixture.at("probes").get_array().size(), 800u);
 }
 
+TEST(Jinja, RendersGeneratedExpressionsAsJinja2) {
+    const Json fixture = fixture_json("text/jinja_expressions.json");
+    for (const Json& one : fixture.at("expressions").get_array()) {
+        const std::string source(one.at(0).get_string());
+        const auto text = render(source, fixture.at("context"));
+        EXPECT_EQ(text.has_value(), !one.at(1).is_null()) << source << "\n"
+                                                          << (text ? "gave " + *text : text.error().message);
+        if (text && !one.at(1).is_null()) {
+            EXPECT_EQ(*text, std::string(one.at(1).get_string())) << source;
+        }
+    }
+    EXPECT_EQ(fixture.at("expressions").get_array().size(), 2500u);
+}
+
 std::string digest(std::string_view text) {  // "length:hash", FNV-1a of 64 bits
     std::uint64_t hash = 0xCBF29CE484222325;
     for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3;

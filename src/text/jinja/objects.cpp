@@ -156,11 +156,16 @@ Value make_range(Interpreter& interpreter, const Value&, const Arguments& argume
     interpreter.charge(n * sizeof(Value));
     Values items;
     items.reserve(n);
+    std::int64_t at = start;
     for (std::uint64_t i = 0; i < n; ++i) {
-        items.emplace_back(start);
-        if (i + 1 < n) start += step;
+        items.emplace_back(at);
+        if (i + 1 < n) at += step;
     }
-    return Value::sequence(SequenceKind::range, std::move(items));
+    Value range = Value::sequence(SequenceKind::range, std::move(items));
+    range.sequence().start = start;
+    range.sequence().stop = stop;
+    range.sequence().step = step;
+    return range;
 }
 
 // From a mapping or pairs, and names.

@@ -196,7 +196,10 @@ bool contains(const Value& container, const Value& item) {
         if (!item.is_text()) raise("'in <string>' requires string as left operand, not {}", type_name(item));
         return container.text().find(item.text()) != std::string::npos;
     }
-    if (container.is_dict()) return container.dict().find(item) != nullptr;
+    if (container.is_dict()) {
+        ValueHash{}(item);  // an empty dict too refuses what cannot be a key
+        return container.dict().find(item) != nullptr;
+    }
     if (container.is_undefined()) return false;
     if (!container.is_sequence()) raise("argument of type '{}' is not iterable", type_name(container));
     const Values items = iterate(container);
@@ -212,11 +215,7 @@ struct Bounds {
 // Python's slice.indices.
 Bounds slice_bounds(std::int64_t length, const Value& start, const Value& stop, const Value& step) {
     const auto given = [](const Value& v) { return !v.is_none(); };
-    const auto number = [](const Value& v) {
-        if (!v.is_integer() && !v.is_boolean())
-            raise("slice indices must be integers or None, saw '{}'", type_name(v));
-        return v.integer();
-    };
+    const auto number = [](const Value& v) { return v.integer(); };
     const std::int64_t by = given(step) ? number(step) : 1;
     if (by == 0) raise("slice step cannot be zero");
     const std::int64_t low = by < 0 ? -1 : 0, high = by < 0 ? length - 1 : length;
@@ -247,6 +246,13 @@ bool is_ascii(std::string_view text) {
 Value slice(Interpreter& interpreter, const Value& container, const Value& start, const Value& stop,
             const Value& step) {
     if (container.is_undefined()) raise("{}", container.why_undefined());
+    const bool sliceable = container.is_text() ||
+                           (container.is_sequence() && (is_list_or_tuple(container) ||
+                                                        container.sequence().kind == SequenceKind::range));
+    if (!sliceable) raise("'{}' object is not subscriptable by a slice", type_name(container));
+    for (const Value* bound : {&start, &stop, &step})
+        if (!bound->is_none() && !bound->is_integer() && !bound->is_boolean())
+            raise("slice indices must be integers or None, saw '{}'", type_name(*bound));
     if (container.is_text()) {
         const std::string& text = container.text();
         interpreter.charge(text.size());
@@ -265,15 +271,25 @@ Value slice(Interpreter& interpreter, const Value& container, const Value& start
         }
         return Value(std::move(out), container.is_markup());
     }
-    const bool sliceable = container.is_sequence() &&
-                           (is_list_or_tuple(container) || container.sequence().kind == SequenceKind::range);
-    if (!sliceable) raise("'{}' object is not subscriptable by a slice", type_name(container));
     const Values& items = container.sequence().items;
     interpreter.charge(items.size() * sizeof(Value));
     Values out;
-    walk(slice_bounds(static_cast<std::int64_t>(items.size()), start, stop, step),
-         [&](std::size_t at) { out.push_back(items[at]); });
-    return Value::sequence(container.sequence().kind, std::move(out));
+    const Bounds bounds = slice_bounds(static_cast<std::int64_t>(items.size()), start, stop, step);
+    walk(bounds, [&](std::size_t at) { out.push_back(items[at]); });
+    const Sequence& from = container.sequence();
+    Value part = Value::sequence(from.kind, std::move(out));
+    if (from.kind == SequenceKind::range) {
+        const auto times = [](std::int64_t a, std::int64_t b) {
+            std::int64_t product = 0;
+            if (__builtin_mul_overflow(a, b, &product))
+                raise("expected integers of at most 64 bits, saw more");
+            return product;
+        };
+        part.sequence().start = from.start + times(bounds.start, from.step);
+        part.sequence().stop = from.start + times(bounds.stop, from.step);
+        part.sequence().step = times(from.step, bounds.step);
+    }
+    return part;
 }
 
 std::optional<Value> element(const Value& container, std::int64_t index) {

@@ -154,7 +154,7 @@ std::vector<std::string> wrap(std::string_view line, std::int64_t width, bool br
         }
         if (!chunks.empty() && text_length(chunks.back()) > width) {
             if (break_long) {
-                const auto room = static_cast<std::size_t>(std::max<std::int64_t>(width - used, 1));
+                const auto room = static_cast<std::size_t>(width < 1 ? 1 : width - used);
                 const std::vector<char32_t> points = code_points(chunks.back());
                 std::string head, tail;
                 for (std::size_t i = 0; i < points.size(); ++i)
@@ -326,7 +326,7 @@ Value filesizeformat(Interpreter&, const Value& value, const Arguments& argument
     if (!value.is_number()) raise("filesizeformat: expected a number, saw '{}'", type_name(value));
     const double bytes = value.number(), base = binary ? 1024 : 1000;
     if (bytes == 1) return Value("1 Byte");
-    if (bytes < base) return Value(fmt::format("{:.0f} Bytes", std::trunc(bytes)));
+    if (bytes < base) return Value(fmt::format("{:.0f} Bytes", std::trunc(bytes) + 0.0));
     double unit = base;
     constexpr std::string_view kPrefixes = "kMGTPEZY";
     for (std::size_t i = 0;; ++i) {

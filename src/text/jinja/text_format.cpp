@@ -201,8 +201,11 @@ class PercentArguments {
         return *found;
     }
     void finish() const {
-        if (at_ < items_.size() && !value_.is_dict())
-            raise("not all arguments converted during string formatting");
+        // Python leaves over what has items but is no tuple.
+        const bool has_items =
+            value_.is_dict() || (value_.is_sequence() && (value_.sequence().kind == SequenceKind::list ||
+                                                          value_.sequence().kind == SequenceKind::range));
+        if (at_ < items_.size() && !has_items) raise("not all arguments converted during string formatting");
     }
 
   private:

@@ -210,18 +210,10 @@ void append_sequence(std::string& out, const Sequence& sequence) {
             append_items(out, sequence.items);
             out += sequence.items.size() == 1 ? ",)" : ")";
             return;
-        case SequenceKind::range: {
-            const Values& items = sequence.items;
-            if (items.empty()) {
-                out += "range(0, 0)";
-                return;
-            }
-            const std::int64_t step = items.size() > 1 ? items[1].integer() - items[0].integer() : 1;
-            out += fmt::format("range({}, {}", items.front().integer(),
-                               items.back().integer() + (step > 0 ? 1 : -1));
-            out += step == 1 ? std::string(")") : fmt::format(", {})", step);
+        case SequenceKind::range:
+            out += fmt::format("range({}, {}", sequence.start, sequence.stop);
+            out += sequence.step == 1 ? std::string(")") : fmt::format(", {})", sequence.step);
             return;
-        }
         case SequenceKind::keys:
         case SequenceKind::values:
         case SequenceKind::items:

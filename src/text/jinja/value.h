@@ -116,8 +116,9 @@ class Value {
 struct Sequence {
     SequenceKind kind = SequenceKind::list;
     Values items;
-    bool is_group = false;  // a tuple of groupby: its items are `grouper` and `list` too
-    bool consumed = false;  // generators give their items once
+    bool is_group = false;                       // a tuple of groupby: its items are `grouper` and `list` too
+    bool consumed = false;                       // generators give their items once
+    std::int64_t start = 0, stop = 0, step = 1;  // of a range, as it was made
     int depth = 1;
 };
 

@@ -172,8 +172,8 @@ Value round(Interpreter& interpreter, const Value& value, const Arguments& argum
     }
     const Value unit = binary(interpreter, Op::pow, Value(std::int64_t{10}), Value(precision));
     const double scaled = binary(interpreter, Op::mul, value, unit).number();
-    const double whole = method == "ceil" ? std::ceil(scaled) : std::floor(scaled);
-    return binary(interpreter, Op::div, Value(whole), unit);
+    const double whole = method == "ceil" ? std::ceil(scaled) : std::floor(scaled);  // integers in Python,
+    return binary(interpreter, Op::div, Value(whole + 0.0), unit);  // which have no negative zero
 }
 
 // What pprint prints when it fits on a line, which is all that a template can want.
