@@ -10,7 +10,8 @@
 namespace hearth::plan {
 namespace {
 
-constexpr std::int64_t kWidthMax = 1 << 22, kLayersMax = 4096, kCountMax = 1 << 20;
+// No real model comes near, and below them no sum here overflows.
+constexpr std::int64_t kWidthMax = 1 << 18, kLayersMax = 1024, kCountMax = 4096;
 
 enum class Experts { none, plain, gpt_oss };
 
@@ -214,13 +215,13 @@ void Reader::mark_shared_layers() {
 
 void Reader::read_layers() {
     Layer plain;
-    plain.n_heads = needed("num_attention_heads", 65536);
-    plain.n_kv_heads = count("num_key_value_heads", plain.n_heads, 1, 65536);
+    plain.n_heads = needed("num_attention_heads", kCountMax);
+    plain.n_kv_heads = count("num_key_value_heads", plain.n_heads, 1, kCountMax);
     const std::int64_t own = family_.head_dim_default > 0 ? family_.head_dim_default : d_ / plain.n_heads;
-    plain.head_dim = count("head_dim", std::max<std::int64_t>(own, 1), 1, 65536);
+    plain.head_dim = count("head_dim", std::clamp<std::int64_t>(own, 1, kCountMax), 1, kCountMax);
     layers_.assign(static_cast<std::size_t>(needed("num_hidden_layers", kLayersMax)), plain);
     if (config_.find("sliding_window") && flag("use_sliding_window", true))
-        window_ = count("sliding_window", 0, 0, kWidthMax * 64);
+        window_ = count("sliding_window", 0, 0, std::int64_t{1} << 26);
     read_layer_types();
     const std::int64_t global_dim = count("global_head_dim", 0),
                        sliding_heads = count("num_sliding_attention_heads", 0);
@@ -265,9 +266,9 @@ void Reader::add_attention(const Layer& layer) {
 
 // Multi-head latent attention: what is kept is the latent and one rotated key for all heads.
 void Reader::add_latent_attention(const Layer& layer) {
-    const std::int64_t rank = needed("kv_lora_rank"), rope = needed("qk_rope_head_dim");
-    const std::int64_t nope = needed("qk_nope_head_dim"), value = needed("v_head_dim");
-    const std::int64_t q_rank = count("q_lora_rank", 0), q = layer.n_heads * (nope + rope);
+    const std::int64_t rank = needed("kv_lora_rank"), rope = needed("qk_rope_head_dim", kCountMax);
+    const std::int64_t nope = needed("qk_nope_head_dim", kCountMax), value = needed("v_head_dim", kCountMax);
+    const std::int64_t q_rank = count("q_lora_rank", 0, 0, kWidthMax), q = layer.n_heads * (nope + rope);
     if (q_rank > 0) {
         add(Part::attention, d_ * q_rank + q_rank * q);
         add(Part::other, q_rank);
@@ -313,10 +314,10 @@ void Reader::add_experts() {
     }
     // Biases that choose experts and do not weigh them.
     if (is("deepseek_v3") || is("glm4_moe") || is("glm_moe_dsa") || is("step3p5")) add(Part::router, n);
-    const std::int64_t one = count("shared_expert_intermediate_size", 0);
+    const std::int64_t one = count("shared_expert_intermediate_size", 0, 0, kWidthMax);
     const std::int64_t shared = one > 0         ? one
-                                : is("step3p5") ? count("share_expert_dim", width)
-                                                : count("n_shared_experts", 0) * width;
+                                : is("step3p5") ? count("share_expert_dim", width, 0, kWidthMax)
+                                                : count("n_shared_experts", 0, 0, 256) * width;
     add(Part::shared_experts, 3 * d_ * shared);
     if (one > 0) add(Part::other, d_);  // the shared expert's gate
 }
@@ -335,11 +336,11 @@ Result<ModelShape> Reader::shape() {
     shape_.family = family_.model_type;
     shape_.d_model = d_;
     shape_.vocab = needed("vocab_size", 1 << 24);
-    shape_.context_max = count("max_position_embeddings", 2048, 1, std::int64_t{1} << 32);
+    shape_.context_max = count("max_position_embeddings", 2048, 1, std::int64_t{1} << 26);
     shape_.tied = flag("tie_word_embeddings", family_.tied_default);
     if (family_.experts != Experts::none)
         for (const char* key : {"num_experts", "num_local_experts", "n_routed_experts"})
-            if (config_.find(key)) shape_.n_experts = static_cast<int>(count(key, 0, 1, 65536));
+            if (config_.find(key)) shape_.n_experts = static_cast<int>(count(key, 0, 1, kCountMax));
     shape_.n_experts_used =
         shape_.n_experts > 0 ? static_cast<int>(count("num_experts_per_tok", 1, 1, shape_.n_experts)) : 0;
     read_layers();
