@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "cli/benchmark_output.h"
 #include "cli/command.h"
+#include "cli/engine_flags.h"
 #include "hub/default_model.h"
 #include "models/model.h"
 
@@ -64,7 +65,7 @@ Action setup(CLI::App& app, const GlobalOptions& global) {
     app.add_option("--chunk", options->bench.chunk_tokens, "prompt tokens evaluated together")
         ->check(CLI::Range(1, 65536))
         ->capture_default_str();
-    app.add_flag("--exact", options->exact, "float32 activations, as audits use them");
+    add_engine_flags(app, options->exact, options->bench.kv);
     app.add_option("--compare", options->compare, "the --json of an earlier run");
     return [options, &global] { return run(*options, global); };
 }

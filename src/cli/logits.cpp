@@ -4,6 +4,7 @@
 
 #include "base/terminal.h"
 #include "cli/command.h"
+#include "cli/engine_flags.h"
 #include "cli/input.h"
 #include "engine/engine.h"
 #include "formats/npy.h"
@@ -18,6 +19,7 @@ struct Options {
     std::int64_t prefill = -1;
     int chunk = 256;
     bool exact = true;
+    std::optional<kernels::KvType> kv;
 };
 
 Result<int> run(const Options& options, const GlobalOptions& global) {
@@ -32,7 +34,8 @@ Result<int> run(const Options& options, const GlobalOptions& global) {
     HEARTH_TRY(const auto engine, engine::Engine::open(model, {.threads = global.threads,
                                                                .batch_max = 1,
                                                                .chunk_tokens = options.chunk,
-                                                               .exact = options.exact}));
+                                                               .exact = options.exact,
+                                                               .kv = options.kv}));
     HEARTH_TRY(formats::NpyWriter file,
                formats::NpyWriter::create(options.out, n_tokens, model->program.output_width()));
     Status written;
@@ -71,6 +74,7 @@ Action setup(CLI::App& app, const GlobalOptions& global) {
         ->check(CLI::NonNegativeNumber);
     app.add_option("--chunk", options->chunk, "prompt tokens evaluated together")
         ->check(CLI::Range(1, 65536));
+    add_kv_flag(app, options->kv);
     app.add_flag(
         "--exact,!--fast", options->exact,
         "float32 activations for every format (the default), or quantized ones as run and serve use");

@@ -12,6 +12,7 @@
 
 #include "base/terminal.h"
 #include "cli/command.h"
+#include "cli/engine_flags.h"
 #include "cli/sampling_flags.h"
 #include "engine/engine.h"
 #include "hub/default_model.h"
@@ -29,6 +30,8 @@ struct Options {
     engine::SamplingParams sampling;
     std::vector<std::string> stop;
     int tokens_max = 512, context = 0;
+    bool exact = false;
+    std::optional<kernels::KvType> kv;
     bool raw = false;
 };
 
@@ -218,9 +221,11 @@ Result<int> run(const Options& options, const GlobalOptions& global) {
     HEARTH_TRY(const fs::path path, hub::find_model(options.model));
     ThreadPool pool({.threads = global.threads});
     HEARTH_TRY(const auto model, models::load_model(path, pool));
-    HEARTH_TRY(const auto engine,
-               engine::Engine::open(
-                   model, {.threads = global.threads, .batch_max = 1, .context_max = options.context}));
+    HEARTH_TRY(const auto engine, engine::Engine::open(model, {.threads = global.threads,
+                                                               .batch_max = 1,
+                                                               .context_max = options.context,
+                                                               .exact = options.exact,
+                                                               .kv = options.kv}));
     std::signal(SIGINT, on_interrupt);
     if (!options.prompt.empty()) {
         std::string prompt;
@@ -247,6 +252,7 @@ Action setup(CLI::App& app, const GlobalOptions& global) {
     app.add_option("--context", options->context,
                    "tokens of conversation and answer together (default: the model's)")
         ->check(CLI::Range(1, 1 << 26));
+    add_engine_flags(app, options->exact, options->kv);
     app.add_option("--stop", options->stop,
                    "ends the answer where this text appears (may be given several times)");
     app.add_flag("--raw", options->raw, "no chat template: the model continues the text");

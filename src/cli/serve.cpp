@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/terminal.h"
+#include "cli/engine_flags.h"
 #include "cli/serving.h"
 #include "engine/engine.h"
 #include "hub/default_model.h"
@@ -80,7 +81,9 @@ Result<int> serve(const ServeOptions& options, const GlobalOptions& global) {
                     path.string());
     HEARTH_TRY(const auto engine, engine::Engine::open(model, {.threads = global.threads,
                                                                .batch_max = options.batch,
-                                                               .context_max = options.context}));
+                                                               .context_max = options.context,
+                                                               .exact = options.exact,
+                                                               .kv = options.kv}));
     const std::string& template_source = model->chat_template->chat_template.source();
     const server::openai::Prompter prompter(
         *model->tokenizer,
@@ -126,6 +129,7 @@ void add_serve_flags(CLI::App& app, ServeOptions& options) {
     app.add_option("--context", options.context,
                    "tokens of prompt and answer together (default: the model's)")
         ->check(CLI::Range(1, 1 << 26));
+    add_engine_flags(app, options.exact, options.kv);
     app.add_option("--queue", options.queue, "answers that may wait; more get 429")
         ->check(CLI::Range(0, 100'000))
         ->capture_default_str();

@@ -20,9 +20,9 @@ double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-double kv_bytes_of_position(const models::Program& program) {
+double kv_bytes_of_position(const models::Program& program, kernels::KvType kv) {
     double bytes = 0;
-    for (const models::StatePool& pool : models::state_pools(program))
+    for (const models::StatePool& pool : models::state_pools(program, kv))
         if (pool.kind != models::StatePool::Kind::recurrent) bytes += static_cast<double>(pool.block_bytes());
     return bytes / kernels::kKvBlockTokens;
 }
@@ -154,7 +154,7 @@ class Bench {
   private:
     [[nodiscard]] const models::Program& program() const { return engine_.model().program; }
     [[nodiscard]] double weight_bytes() const { return static_cast<double>(engine_.model().weight_bytes); }
-    [[nodiscard]] double kv_bytes() const { return kv_bytes_of_position(program()); }
+    [[nodiscard]] double kv_bytes() const { return kv_bytes_of_position(program(), *engine_.options().kv); }
     static void finish(BenchmarkPoint& point) {
         point.operations_per_second = point.operations_per_token * point.tokens_per_second;
     }
@@ -223,8 +223,10 @@ EngineOptions benchmark_engine_options(const models::Model& model, const Benchma
                                  steps_of_prefill(depth, out.batch_max, out.chunk_tokens);
     const std::int64_t wanted = std::max<std::int64_t>(most(options.prompts) + 2, depth + decoded);
     out.context_max = static_cast<int>(std::min(wanted, model.config().context_max));
+    out.kv = options.kv;
     const std::int64_t step = std::max(out.chunk_tokens, out.batch_max);
-    for (const models::StatePool& pool : models::state_pools(model.program))
+    const kernels::KvType kv = options.kv.value_or(kernels::kKvF32);  // the widest
+    for (const models::StatePool& pool : models::state_pools(model.program, kv))
         out.kv_bytes_max += pool.block_bytes() *
                             static_cast<std::uint64_t>(pool.blocks_needed(out.context_max, step) + 2) *
                             static_cast<std::uint64_t>(out.batch_max);
@@ -251,7 +253,7 @@ Result<Benchmark> benchmark(Engine& engine, const BenchmarkOptions& options) {
     };
     HEARTH_TRY(out.ceilings, ceilings());
     out.weight_bytes = static_cast<double>(model.weight_bytes);
-    out.kv_bytes_per_token = kv_bytes_of_position(model.program);
+    out.kv_bytes_per_token = kv_bytes_of_position(model.program, *engine.options().kv);
     Bench bench(engine, sizes);
     for (const int prompt : sizes.prompts) {
         HEARTH_TRY(auto point, bench.prefill(prompt));

@@ -2,6 +2,7 @@
 // decode by depth and batch.
 #pragma once
 
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -11,12 +12,13 @@
 namespace hearth::engine {
 
 struct BenchmarkOptions {
-    std::vector<int> prompts = {512};  // tokens of a prompt, each size measured
-    std::vector<int> depths = {0};     // tokens that sequences hold before they decode
-    std::vector<int> batches = {1};    // sequences decoded together; with every depth
-    int decode_tokens = 64;            // of each sequence in one run
-    int repeats = 3;                   // medians of so many runs
-    int chunk_tokens = 256;            // prompt tokens evaluated together
+    std::vector<int> prompts = {512};                  // tokens of a prompt, each size measured
+    std::vector<int> depths = {0};                     // tokens that sequences hold before they decode
+    std::vector<int> batches = {1};                    // sequences decoded together; with every depth
+    int decode_tokens = 64;                            // of each sequence in one run
+    int repeats = 3;                                   // medians of so many runs
+    int chunk_tokens = 256;                            // prompt tokens evaluated together
+    std::optional<kernels::KvType> kv = std::nullopt;  // as EngineOptions
 };
 
 // One speed, the median of the runs, and what it took by arithmetic.

@@ -53,6 +53,7 @@ Result<std::unique_ptr<Engine>> Engine::open(std::shared_ptr<const models::Model
                                              EngineOptions options) {
     auto state = std::make_unique<State>();
     const auto& config = model->config();
+    if (!options.kv) options.kv = options.exact ? kernels::kKvF32 : kernels::kKvBf16;
     options.batch_max = std::clamp(options.batch_max, 1, 4096);
     options.chunk_tokens = std::clamp(options.chunk_tokens, 1, 65'536);
     const std::uint64_t budget = options.kv_bytes_max > 0 ? options.kv_bytes_max : kKvBytesDefault;
@@ -64,13 +65,14 @@ Result<std::unique_ptr<Engine>> Engine::open(std::shared_ptr<const models::Model
             static_cast<int>(options.context_max > 0 ? options.context_max : config.context_max);
     const std::int64_t step_tokens = std::max(options.chunk_tokens, options.batch_max);
     HEARTH_TRY(const models::PoolSizes sizes,
-               models::size_pools(models::state_pools(model->program), {.context = options.context_max,
-                                                                        .context_limit = config.context_max,
-                                                                        .sequences = options.batch_max,
-                                                                        .step_tokens = step_tokens,
-                                                                        .bytes_max = budget}));
+               models::size_pools(models::state_pools(model->program, *options.kv),
+                                  {.context = options.context_max,
+                                   .context_limit = config.context_max,
+                                   .sequences = options.batch_max,
+                                   .step_tokens = step_tokens,
+                                   .bytes_max = budget}));
     options.context_max = static_cast<int>(sizes.context_max);
-    HEARTH_TRY(KvBlocks blocks, KvBlocks::make(model->program, sizes.n_blocks));
+    HEARTH_TRY(KvBlocks blocks, KvBlocks::make(model->program, *options.kv, sizes.n_blocks));
     state->pool = std::make_unique<ThreadPool>(ThreadPool::Options{.threads = options.threads});
     options.threads = state->pool->size();
     state->blocks = std::make_unique<KvBlocks>(std::move(blocks));

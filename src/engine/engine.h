@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "kernels/table.h"
 
 namespace hearth::models {
 class Model;
@@ -27,6 +28,8 @@ struct EngineOptions {
     int context_max = 0;     // tokens a sequence may reach; 0: what the model was made for, capped by memory
     std::uint64_t kv_bytes_max = 0;  // 0: what batch_max sequences of the context need, capped at 1 GiB
     bool exact = false;  // float32 activations for every format (audits), not the integer fast path
+    std::optional<kernels::KvType> kv =
+        std::nullopt;  // of keys and values; none: float32 when exact, else BF16
 };
 
 struct SamplingParams {

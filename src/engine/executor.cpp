@@ -61,10 +61,12 @@ Status Executor::allocate(std::int64_t tokens_max, std::int64_t context_max) {
     HEARTH_TRY_STATUS(allocate_quantized(rows));
     int head_dim = 0;
     for (const models::StateSpec& state : program.states) head_dim = std::max(head_dim, state.head_dim);
-    std::int64_t attend_floats =
-        round_up(context_max, kernels::kKvBlockTokens) + round_up(head_dim, kernels::kLanes);
-    // Latent attention has a mask beside its scores, and an indexer's queries with their weights.
-    if (!program.latents.empty()) attend_floats += round_up(context_max, kernels::kKvBlockTokens) + 64;
+    std::int64_t attend_floats = kAttendScratchFloats(head_dim);
+    // Latent attention keeps scores and a mask of the whole context, and an indexer's queries with their
+    // weights.
+    if (!program.latents.empty())
+        attend_floats = std::max(attend_floats, 2 * round_up(context_max, kernels::kKvBlockTokens) +
+                                                    round_up(head_dim, kernels::kLanes) + 64);
     std::int64_t delta_floats = 0;
     for (const models::DeltaSpec& spec : program.deltas)
         delta_floats = std::max(delta_floats, 2 * (spec.k_dim + spec.v_pad()));
@@ -160,8 +162,20 @@ void Executor::run(std::span<const StepPart> parts, const Sink& sink) {
     for (const StepPart& part : parts) part.state->advance(static_cast<std::int64_t>(part.tokens.size()));
 }
 
+// What was quantized of a value, and of all that share its rows, is out of date.
+void Executor::forget_quantized(models::ValueId id) {
+    const auto& values = model_->program.values;
+    const auto owner = [&](models::ValueId value) {
+        const models::ValueId of = values[static_cast<std::size_t>(value)].of;
+        return of == models::kNone ? value : of;
+    };
+    for (std::size_t i = 0; i < buffers_.size(); ++i)
+        if (owner(static_cast<models::ValueId>(i)) == owner(id))
+            for (bool& fresh : buffers_[i].is_fresh) fresh = false;
+}
+
 void Executor::run_op(const Op& op, std::span<const StepPart> parts, std::int64_t n_rows) {
-    for (bool& fresh : buffers_[static_cast<std::size_t>(op.out)].is_fresh) fresh = false;
+    forget_quantized(op.out);
     switch (op.kind) {
         case OpKind::embed:
             return embed(op, parts);

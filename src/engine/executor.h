@@ -49,6 +49,11 @@ class Executor {
         int part;
         std::int64_t position;
     };
+    // Neighbouring tokens of one sequence, from `row` of the step.
+    struct AttendTask {
+        const StepPart* part;
+        std::int64_t row, n_tokens;
+    };
     // What the experts of a step need: tokens sorted by expert, and what comes between the matrices.
     struct ExpertsScratch {
         std::span<float> inputs, gate, up, outputs;  // [tokens_max * top_k, stride]
@@ -70,6 +75,7 @@ class Executor {
     void sort_by_expert(const Buffer& chosen, int n_experts, std::int64_t top_k, std::int64_t n_rows);
     void multiply_experts(const models::ExpertsSpec& spec, const float* x, std::int64_t x_stride,
                           std::initializer_list<ExpertPart> parts);
+    void forget_quantized(models::ValueId id);
     void place_tokens(std::span<const StepPart> parts);
     void find_angles();
     void run_op(const models::Op& op, std::span<const StepPart> parts, std::int64_t n_rows);
@@ -148,12 +154,13 @@ class Executor {
         std::span<float> cos, sin;  // [tokens_max, n_pairs] of this step's positions
         std::int64_t n_pairs = 0;
     };
-    std::vector<Rotation> rotations_;                  // by row of Program::ropes
-    std::vector<Place> places_;                        // by row of the step
-    std::vector<std::int64_t> selected_;               // rows that want logits
-    std::int64_t select_begin_ = 0;                    // first of the slice that runs through the head
-    std::vector<const float*> key_rows_, value_rows_;  // block pointers, a share a worker
+    std::vector<Rotation> rotations_;                         // by row of Program::ropes
+    std::vector<Place> places_;                               // by row of the step
+    std::vector<std::int64_t> selected_;                      // rows that want logits
+    std::int64_t select_begin_ = 0;                           // first of the slice that runs through the head
+    std::vector<const std::uint8_t*> key_rows_, value_rows_;  // block pointers, a share a worker
     std::int64_t context_blocks_ = 0;
+    std::vector<AttendTask> attend_tasks_;
     ExpertsScratch experts_;
     // What the last index_positions chose: [tokens_max, selection_width_] positions and how many by row; -1:
     // all.

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "kernels/table.h"
+#include "kernels/kv_layout.h"
 
 namespace hearth::engine {
 namespace {
@@ -17,19 +17,20 @@ static_assert(kTokens == models::kBlockTokens);
 std::int64_t blocks_for(std::int64_t n_tokens) { return (n_tokens + kTokens - 1) / kTokens; }
 }  // namespace
 
-Result<KvBlocks> KvBlocks::make(const models::Program& program, std::span<const std::int64_t> n_blocks) {
+Result<KvBlocks> KvBlocks::make(const models::Program& program, kernels::KvType kv,
+                                std::span<const std::int64_t> n_blocks) {
     KvBlocks blocks;
+    blocks.kv_ = kv;
     blocks.places_.resize(program.states.size());
-    for (models::StatePool& spec : models::state_pools(program)) {
+    for (models::StatePool& spec : models::state_pools(program, kv)) {
         const std::size_t i = blocks.pools_.size();
         for (std::size_t s = 0; s < spec.states.size(); ++s) {
             const models::StateSpec& state = program.states[static_cast<std::size_t>(spec.states[s])];
             Place& place = blocks.places_[static_cast<std::size_t>(spec.states[s])];
             place.pool = i;
             place.offset = spec.offsets[s];
-            place.keys_head = std::int64_t{state.head_dim} * kTokens;
-            place.values_head =
-                (state.head_dim + kernels::kLanes - 1) / kernels::kLanes * kernels::kLanes * kTokens;
+            place.keys_head = kernels::kv_keys_bytes(kv, state.head_dim);
+            place.values_head = kernels::kv_values_bytes(kv, state.head_dim);
             place.values = state.n_kv_heads * place.keys_head;
         }
         Pool pool;

@@ -19,7 +19,8 @@ inline constexpr BlockId kNoBlock = -1;  // given back: its positions have left 
 class KvBlocks {
   public:
     // Blocks by pool. Errors: no_memory. Memory is committed by the system as blocks are first written.
-    static Result<KvBlocks> make(const models::Program& program, std::span<const std::int64_t> n_blocks);
+    static Result<KvBlocks> make(const models::Program& program, kernels::KvType kv,
+                                 std::span<const std::int64_t> n_blocks);
 
     [[nodiscard]] std::size_t n_pools() const { return pools_.size(); }
     [[nodiscard]] const models::StatePool& pool(std::size_t i) const { return pools_[i].spec; }
@@ -38,14 +39,14 @@ class KvBlocks {
     void copy(std::size_t pool, BlockId from, BlockId to);
     [[nodiscard]] bool is_shared(std::size_t pool, BlockId block) { return references(pool, block) > 1; }
 
-    // This state's part of a block for one KV head; layouts in kernels/table.h.
-    [[nodiscard]] float* keys(models::StateId state, BlockId block, int kv_head) {
-        const Place& p = place(state);
-        return data(state, block) + kv_head * p.keys_head;
+    [[nodiscard]] kernels::KvType kv_type() const { return kv_; }
+    // This state's part of a block for one KV head; layouts in kernels/kv_layout.h.
+    [[nodiscard]] std::uint8_t* keys(models::StateId state, BlockId block, int kv_head) {
+        return bytes_of(state, block) + kv_head * place(state).keys_head;
     }
-    [[nodiscard]] float* values(models::StateId state, BlockId block, int kv_head) {
+    [[nodiscard]] std::uint8_t* values(models::StateId state, BlockId block, int kv_head) {
         const Place& p = place(state);
-        return data(state, block) + p.values + kv_head * p.values_head;
+        return bytes_of(state, block) + p.values + kv_head * p.values_head;
     }
     // All of this state's part of a block: what other kinds of state lay out themselves.
     [[nodiscard]] float* data(models::StateId state, BlockId block) {
@@ -58,8 +59,8 @@ class KvBlocks {
     struct Place {
         std::size_t pool = 0;
         std::int64_t offset = 0;                      // in a block, floats
-        std::int64_t values = 0;                      // after the keys
-        std::int64_t keys_head = 0, values_head = 0;  // floats of one KV head
+        std::int64_t values = 0;                      // after the keys, bytes
+        std::int64_t keys_head = 0, values_head = 0;  // bytes of one KV head
     };
     struct Pool {
         models::StatePool spec;
@@ -70,10 +71,14 @@ class KvBlocks {
     [[nodiscard]] const Place& place(models::StateId state) const {
         return places_[static_cast<std::size_t>(state)];
     }
+    [[nodiscard]] std::uint8_t* bytes_of(models::StateId state, BlockId block) {
+        return reinterpret_cast<std::uint8_t*>(data(state, block));
+    }
     int& references(std::size_t pool, BlockId block) {
         return pools_[pool].references[static_cast<std::size_t>(block)];
     }
     Arena arena_;
+    kernels::KvType kv_ = kernels::kKvF32;
     std::vector<Pool> pools_;
     std::vector<Place> places_;  // by StateId
 };

@@ -79,22 +79,37 @@ struct DotArgs {
     uint8_t* scratch;  // kDotScratchBytes, and not less than 64 * cols (FP8 as BF16, two panels)
 };
 
-// Keys and values of one layer live in blocks of 16 positions.
-//   keys   [n_kv_heads][head_dim][16]      transposed: one load brings one dimension of 16 positions
-//   values [n_kv_heads][16][head_dim_pad]  head_dim_pad: head_dim rounded up to 16
+// Keys and values of one layer live in blocks of 16 positions; kv_layout.h has the layouts.
 inline constexpr int kKvBlockTokens = 16;
+enum KvType : int { kKvF32, kKvBf16, kKvFp8, kKvQ8, kKvTypes };
 
+struct KvStoreArgs {
+    const float *key, *value;  // [head_dim] of one position, after norm and RoPE
+    uint8_t *keys, *values;    // this KV head's part of the block
+    int slot;                  // of the 16 positions
+    int head_dim;
+};
+
+// Queries of one KV head and neighbouring tokens of one sequence.
 struct AttendArgs {
-    const float* q;                  // [heads_per_kv, head_dim] of one token, after norm and RoPE
-    float* out;                      // [heads_per_kv, head_dim]
-    const float* const* key_blocks;  // block i holds positions 16 i ..; each points at this KV head's part
-    const float* const* value_blocks;
-    int64_t begin, end;  // visible positions [begin, end), begin < end
-    int heads_per_kv, head_dim, head_dim_pad;
+    const float* q;  // [n_tokens][heads_per_kv][head_dim], tokens q_stride apart, after norm and RoPE
+    float* out;      // the same shape
+    int64_t q_stride, out_stride;
+    const uint8_t* const* key_blocks;  // block i holds positions 16 i ..; each points at this KV head's part
+    const uint8_t* const* value_blocks;
+    int64_t position;  // of the first token: one at p sees [p + 1 - behind, p + ahead] as far as they exist
+    int64_t n_tokens;
+    int64_t n_filled;  // positions [0, n_filled) exist
+    int64_t behind, ahead;
+    int heads_per_kv, head_dim;
     float softmax_scale;
     const float* sinks;  // [heads_per_kv]: a score that joins each softmax's sum and brings no value; or null
-    float* scratch;      // scores: end rounded up to 16, and head_dim_pad more
+    float* scratch;      // kAttendScratchFloats(head_dim)
 };
+// Positions whose scores wait for their maximum together, and rows (token and head) that share loads.
+inline constexpr int kAttendChunk = 256, kAttendRowsMax = 4;
+#define kAttendScratchFloats(head_dim) \
+    (::hearth::kernels::kAttendRowsMax * (::hearth::kernels::kAttendChunk + ((head_dim) + 15) / 16 * 16))
 
 // Gated activations. kGluClamped is gpt-oss's (g min limit) sigmoid(1.702 g) (clamp(up) + 1); kGluSilu with a
 // limit is Step's min(silu(g), limit) clamp(up), without one SwiGLU.
@@ -139,7 +154,8 @@ struct CpuKernels {
     void (*linear[kPanelKinds])(const LinearArgs* args, int64_t panel_begin, int64_t panel_end);
     // The fast forms, from the DotKernels that select.cpp joins to this table.
     const struct DotKernels* dots;
-    void (*attend)(const AttendArgs* args);
+    void (*kv_store[kKvTypes])(const KvStoreArgs* args);
+    void (*attend[kKvTypes])(const AttendArgs* args);
     void (*rms_norm)(float* y, const float* x, const float* gain, int64_t n, float eps);
     // Rotates the first 2 * n_pairs dimensions: pairs (i, i + n_pairs), or (2i, 2i + 1) when interleaved.
     void (*rope)(float* x, const float* cos, const float* sin, int64_t n_pairs, int interleaved);

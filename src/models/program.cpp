@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "kernels/kv_type.h"
 
 namespace hearth::models {
 
@@ -67,11 +68,10 @@ std::string_view name(Role role) {
     return "";
 }
 
-std::int64_t StateSpec::block_floats() const {
+std::int64_t StateSpec::block_floats(kernels::KvType kv) const {
     if (kind == Kind::recurrent) return floats;
     if (kind == Kind::latent) return head_dim * 16LL;
-    constexpr std::int64_t kTokens = 16;  // state_pools.h, kBlockTokens; values are padded to whole lanes
-    return n_kv_heads * (head_dim + (head_dim + 15LL) / 16 * 16) * kTokens;
+    return kernels::kv_block_bytes(kv, n_kv_heads, head_dim) / static_cast<std::int64_t>(sizeof(float));
 }
 
 std::int64_t Program::kv_bytes_per_token(int bytes_per_element) const {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/table.h"
 #include "models/config.h"
 #include "tensor/shape.h"
 
@@ -88,7 +89,7 @@ struct StateSpec {
         return (kind == Kind::latent ? 1LL : 2LL * n_kv_heads) * head_dim * bytes_per_element;
     }
     // One block of its pool (state_pools.h): 16 positions, or all of a recurrent state.
-    [[nodiscard]] std::int64_t block_floats() const;
+    [[nodiscard]] std::int64_t block_floats(kernels::KvType kv) const;
 };
 
 // A rotation: the frequencies of a config for heads of one width.

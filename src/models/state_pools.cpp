@@ -38,7 +38,7 @@ std::int64_t StatePool::blocks_needed(std::int64_t n_tokens, std::int64_t step_t
     return std::min(all, blocks_for(window + kRollbackTokens + step_tokens) + 1);
 }
 
-std::vector<StatePool> state_pools(const Program& program) {
+std::vector<StatePool> state_pools(const Program& program, kernels::KvType kv) {
     std::vector<StatePool> pools;
     for (std::size_t i = 0; i < program.states.size(); ++i) {
         const StateSpec& state = program.states[i];
@@ -56,7 +56,7 @@ std::vector<StatePool> state_pools(const Program& program) {
         }
         pool->states.push_back(static_cast<StateId>(i));
         pool->offsets.push_back(pool->block_floats);
-        pool->block_floats += state.block_floats();
+        pool->block_floats += state.block_floats(kv);
     }
     return pools;
 }

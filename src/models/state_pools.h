@@ -22,7 +22,7 @@ struct StatePool {
     enum class Kind { paged, window, recurrent } kind = Kind::paged;
     int window = 0;
     std::vector<StateId> states;
-    std::vector<std::int64_t> offsets;  // of each state in a block, floats
+    std::vector<std::int64_t> offsets;  // of each state in a block, in float32s whatever the type
     std::int64_t block_floats = 0;
     [[nodiscard]] std::uint64_t block_bytes() const {
         return static_cast<std::uint64_t>(block_floats) * sizeof(float);
@@ -31,7 +31,8 @@ struct StatePool {
     [[nodiscard]] std::int64_t blocks_needed(std::int64_t n_tokens, std::int64_t step_tokens) const;
 };
 
-std::vector<StatePool> state_pools(const Program& program);
+// `kv`: the type of keys and values; recurrent states are float32 always.
+std::vector<StatePool> state_pools(const Program& program, kernels::KvType kv);
 
 struct PoolSizes {
     std::int64_t context_max = 0;        // tokens a sequence may reach

@@ -14,7 +14,7 @@ namespace {
 // The engine evaluates prompts in chunks of this size, and its buffers are as long. engine/engine.h,
 // chunk_tokens.
 constexpr std::int64_t kChunkTokens = 256, kHeadRows = 32;
-constexpr int kKvElementBytes = 4;  // float32, engine/kv_blocks.h
+constexpr int kKvElementBytes = 2;  // BF16, the default of engine/engine.h
 
 bool is_linear(models::Role role) {
     using enum models::Role;

@@ -22,7 +22,7 @@ models::Program three_states() {
 constexpr std::size_t kPaged = 0, kWindow = 1, kRecurrent = 2;
 
 KvBlocks make(std::vector<std::int64_t> n_blocks) {
-    auto blocks = KvBlocks::make(three_states(), n_blocks);
+    auto blocks = KvBlocks::make(three_states(), kernels::kKvF32, n_blocks);
     EXPECT_TRUE(blocks.has_value());
     return std::move(*blocks);
 }
@@ -102,7 +102,7 @@ TEST(KvBlocks, MarksBringRecurrentStatesBack) {
 }
 
 TEST(StatePools, AreSizedForTheSequencesOrTheBudget) {
-    const auto pools = models::state_pools(three_states());
+    const auto pools = models::state_pools(three_states(), kernels::kKvF32);
     ASSERT_EQ(pools.size(), 3u);
     EXPECT_EQ(pools[kPaged].block_floats, 8 * 16 + 16 * 16);
     EXPECT_EQ(pools[kWindow].block_floats, 2 * (4 * 16 + 16 * 16));

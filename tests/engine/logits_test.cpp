@@ -99,10 +99,10 @@ TEST_P(LogitsTest, AreTheSameBitsAfterForkAndRollback) {
     const auto vocab = static_cast<std::size_t>(model->program.output_width());
     const auto n = static_cast<std::int64_t>(ids.size());
     const auto sizes = models::size_pools(
-        models::state_pools(model->program),
+        models::state_pools(model->program, kernels::kKvBf16),
         {.context = n, .context_limit = n, .sequences = 4, .step_tokens = 64, .bytes_max = 1u << 28});
     ASSERT_OK(sizes);
-    auto blocks = KvBlocks::make(model->program, sizes->n_blocks);
+    auto blocks = KvBlocks::make(model->program, kernels::kKvBf16, sizes->n_blocks);
     ASSERT_OK(blocks);
     ThreadPool pool({.threads = 2, .pin = false});
     const auto executor = Executor::make(model, *blocks, pool, 64, n, false);

@@ -29,12 +29,12 @@ TEST(Fit, SumsOfEmberAreTheFiles) {
                                         .flops_per_second = 1e9});
     ASSERT_OK(plan);
     EXPECT_EQ(plan->parameters, static_cast<std::int64_t>(bytes / 2));  // every tensor is BF16
-    // 6 layers, keys and values, 2 KV heads of 64, float32.
-    EXPECT_EQ(plan->kv_bytes_per_token, 6 * 2 * 2 * 64 * 4);
+    // 6 layers, keys and values, 2 KV heads of 64, BF16.
+    EXPECT_EQ(plan->kv_bytes_per_token, 6 * 2 * 2 * 64 * 2);
     ASSERT_EQ(plan->rows.size(), 2u);
     const FitRow& stored = plan->rows[0];
     EXPECT_EQ(stored.weight_bytes, bytes + embedding);  // the tied head is packed beside the rows of the file
-    EXPECT_EQ(stored.kv_bytes, 3u * 100u * 6144u);
+    EXPECT_EQ(stored.kv_bytes, 3u * 100u * 3072u);
     EXPECT_TRUE(stored.fits);
     EXPECT_EQ(stored.context_max, 2048);
     EXPECT_NEAR(stored.decode_ceiling * static_cast<double>(stored.bytes_per_token), 1e9, 1);

@@ -1,6 +1,5 @@
 // engine/ops/attention.cpp - new keys and values go to their blocks, then every query looks back over them.
 #include <algorithm>
-#include <cstring>
 
 #include "engine/executor.h"
 
@@ -8,76 +7,77 @@ namespace hearth::engine {
 
 void Executor::append_kv(const models::Op& op, std::span<const StepPart> parts) {
     const models::StateSpec& spec = model_->program.states[static_cast<std::size_t>(op.state)];
-    const std::int64_t head_dim_pad = round_up(spec.head_dim, kernels::kLanes);
     const std::size_t pool = blocks_->pool_of(op.state);
-    for (std::size_t row = 0; row < places_.size(); ++row) {
-        const Place& place = places_[row];
+    each_row(static_cast<std::int64_t>(places_.size()), [&](std::int64_t row) {
+        const Place& place = places_[static_cast<std::size_t>(row)];
         const BlockId block = parts[static_cast<std::size_t>(place.part)].state->block_ids(
             pool)[static_cast<std::size_t>(place.position / kernels::kKvBlockTokens)];
-        const std::int64_t slot = place.position % kernels::kKvBlockTokens;
         for (int head = 0; head < spec.n_kv_heads; ++head) {
-            const float* k = buffer(op.b).row(static_cast<std::int64_t>(row)) + head * spec.head_dim;
-            const float* v = buffer(op.c).row(static_cast<std::int64_t>(row)) + head * spec.head_dim;
-            float* keys = blocks_->keys(op.state, block, head) + slot;
-            for (int d = 0; d < spec.head_dim; ++d) keys[d * kernels::kKvBlockTokens] = k[d];
-            std::memcpy(blocks_->values(op.state, block, head) + slot * head_dim_pad, v,
-                        static_cast<std::size_t>(spec.head_dim) * sizeof(float));
+            const kernels::KvStoreArgs args{buffer(op.b).row(row) + head * spec.head_dim,
+                                            buffer(op.c).row(row) + head * spec.head_dim,
+                                            blocks_->keys(op.state, block, head),
+                                            blocks_->values(op.state, block, head),
+                                            static_cast<int>(place.position % kernels::kKvBlockTokens),
+                                            spec.head_dim};
+            kernels_->kv_store[blocks_->kv_type()](&args);
         }
-    }
+    });
 }
 
 void Executor::attention(const models::Op& op, std::span<const StepPart> parts) {
     const models::StateSpec& spec = model_->program.states[static_cast<std::size_t>(op.state)];
     const int heads_per_kv = op.n_heads / spec.n_kv_heads;
-    const auto n_rows = static_cast<std::int64_t>(places_.size());
     const std::size_t pool = blocks_->pool_of(op.state);
-    const int n_workers = pool_->size();
-    // Items are (KV head, token); neighbours differ in cost by one position, so every n-th item is a fair
-    // share.
-    const std::int64_t n_items = n_rows * spec.n_kv_heads;
-    pool_->run([&](int worker) {
-        const float** key_rows = &key_rows_[static_cast<std::size_t>(worker * context_blocks_)];
-        const float** value_rows = &value_rows_[static_cast<std::size_t>(worker * context_blocks_)];
-        int last_part = -1, last_head = -1;
-        std::int64_t n_known = 0;
-        for (std::int64_t item = worker; item < n_items; item += n_workers) {
-            const int head = static_cast<int>(item / n_rows);
-            const std::int64_t row = item % n_rows;
-            const Place& place = places_[static_cast<std::size_t>(row)];
-            if (place.part != last_part || head != last_head) n_known = 0;
-            last_part = place.part;
-            last_head = head;
-            const auto ids = parts[static_cast<std::size_t>(place.part)].state->block_ids(pool);
-            const StepPart& part = parts[static_cast<std::size_t>(place.part)];
-            const std::int64_t n_filled =
-                part.state->length() + static_cast<std::int64_t>(part.tokens.size());
-            const std::int64_t reach = op.reach > 0 ? op.reach : n_filled;
-            const std::int64_t end =
-                op.causal ? place.position + 1 : std::min(n_filled, place.position + 1 + reach);
-            for (; n_known * kernels::kKvBlockTokens < end; ++n_known) {
-                const BlockId id = ids[static_cast<std::size_t>(n_known)];
-                if (id == kNoBlock) continue;  // it left the window: not read
-                key_rows[n_known] = blocks_->keys(op.state, id, head);
-                value_rows[n_known] = blocks_->values(op.state, id, head);
-            }
-            const std::int64_t behind = !op.causal ? reach + 1 : spec.window > 0 ? spec.window : end;
-            const std::int64_t first = std::max<std::int64_t>(0, place.position + 1 - behind);
-            const std::int64_t at = std::int64_t{head} * heads_per_kv * spec.head_dim;
-            const kernels::AttendArgs args{
-                buffer(op.a).row(row) + at,
-                buffer(op.out).row(row) + at,
-                key_rows,
-                value_rows,
-                first,
-                end,
-                heads_per_kv,
-                spec.head_dim,
-                static_cast<int>(round_up(spec.head_dim, kernels::kLanes)),
-                op.value,
-                op.sinks == models::kNone ? nullptr : vector(op.sinks) + head * heads_per_kv,
-                scratch_.data() + worker * scratch_per_worker_};
-            kernels_->attend(&args);
+    // A task is one KV head and a few neighbouring tokens of one sequence, which share its loads.
+    constexpr std::int64_t kTokensATask = 16;
+    attend_tasks_.clear();
+    std::int64_t row = 0;
+    for (const StepPart& part : parts)
+        for (std::int64_t left = std::ssize(part.tokens); left > 0;) {
+            const std::int64_t n = std::min(left, kTokensATask);
+            attend_tasks_.push_back({&part, row, n});
+            row += n;
+            left -= n;
         }
+    const std::int64_t n_tasks = std::ssize(attend_tasks_) * spec.n_kv_heads;
+    pool_->claim(n_tasks, 1, [&](int worker, std::int64_t i, std::int64_t) {
+        const AttendTask& task = attend_tasks_[static_cast<std::size_t>(i / spec.n_kv_heads)];
+        const int head = static_cast<int>(i % spec.n_kv_heads);
+        const std::int64_t position = places_[static_cast<std::size_t>(task.row)].position;
+        const std::int64_t n_filled = task.part->state->length() + std::ssize(task.part->tokens);
+        const std::int64_t reach = op.reach > 0 ? op.reach : n_filled;
+        const std::int64_t behind = !op.causal ? reach + 1 : spec.window > 0 ? spec.window : n_filled;
+        const std::int64_t ahead = op.causal ? 0 : reach;
+        const std::int64_t first = std::max<std::int64_t>(0, position + 1 - behind);
+        const std::int64_t end = std::min(n_filled, position + task.n_tokens + ahead);
+        const std::uint8_t** key_rows = &key_rows_[static_cast<std::size_t>(worker * context_blocks_)];
+        const std::uint8_t** value_rows = &value_rows_[static_cast<std::size_t>(worker * context_blocks_)];
+        const auto ids = task.part->state->block_ids(pool);
+        for (std::int64_t b = first / kernels::kKvBlockTokens; b * kernels::kKvBlockTokens < end; ++b) {
+            const BlockId id = ids[static_cast<std::size_t>(b)];
+            key_rows[b] = blocks_->keys(op.state, id, head);
+            value_rows[b] = blocks_->values(op.state, id, head);
+        }
+        const Buffer &q = buffer(op.a), &out = buffer(op.out);
+        const std::int64_t at = std::int64_t{head} * heads_per_kv * spec.head_dim;
+        const kernels::AttendArgs args{
+            q.row(task.row) + at,
+            out.row(task.row) + at,
+            q.stride,
+            out.stride,
+            key_rows,
+            value_rows,
+            position,
+            task.n_tokens,
+            n_filled,
+            behind,
+            ahead,
+            heads_per_kv,
+            spec.head_dim,
+            op.value,
+            op.sinks == models::kNone ? nullptr : vector(op.sinks) + head * heads_per_kv,
+            scratch_.data() + worker * scratch_per_worker_};
+        kernels_->attend[blocks_->kv_type()](&args);
     });
 }
 

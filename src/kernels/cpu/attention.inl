@@ -1,6 +1,10 @@
-// kernels/cpu/attention.inl - softmax(q k^T) v of one token and one KV head, over blocks of 16 positions in
-// order. Scores first, then their maximum, then weights and values: per position in order, so chunks cannot
-// matter.
+// kernels/cpu/attention.inl - softmax(q k^T) v of the queries of one KV head, over blocks of 16 positions.
+//
+// The order, for each query by itself: scores sum over dimensions in four partial sums by dimension mod 4,
+// joined as (s0 + s1) + (s2 + s3). Positions come in chunks of 256 counted from 0: a chunk's largest score
+// and the largest before it give the reference; what was summed before is scaled by e^(old - new), and the
+// chunk's weights and weighted values are added position by position. Positions that a query does not see
+// weigh 0, which changes no bit, so queries that share loads, and those that do not, agree.
 
 // e^x for x <= 0, to about 1 unit in the last place; 0 below -87. Cephes' expf polynomial (S. Moshier,
 // netlib).
@@ -21,68 +25,196 @@ ROW_FN Row row_exp(Row x) {
     return row_zero_below(row_scale_by_magic(p, n_magic), x, -87.0f);
 }
 
-// scores[16] of one block: sum over dimensions in four partial sums, as linear.inl.
-ROW_FN Row score_block(const float* q, const float* keys, int head_dim) {
-    Row acc[4];
-    for (int j = 0; j < 4; ++j) acc[j] = row_set1(0.0f);
+// One type of keys and values each: a row of 16 positions of dimension d, a row of 16 dimensions of position
+// s.
+struct KvReadF32 {
+    ROW_MEMBER Row key(const uint8_t* keys, int, int d) { return row_load((const float*)keys + 16 * d); }
+    ROW_MEMBER Row value(const uint8_t* values, int head_dim, int s, int d) {
+        return row_load((const float*)values + s * kv_head_dim_padded(head_dim) + d);
+    }
+};
+struct KvReadBf16 {
+    ROW_MEMBER Row key(const uint8_t* keys, int, int d) { return row_from_bf16(keys + 32 * d); }
+    ROW_MEMBER Row value(const uint8_t* values, int head_dim, int s, int d) {
+        return row_from_bf16(values + 2 * (s * kv_head_dim_padded(head_dim) + d));
+    }
+};
+struct KvReadFp8 {
+    ROW_MEMBER Row key(const uint8_t* keys, int, int d) { return row_from_e4m3(ints_from_u8(keys + 16 * d)); }
+    ROW_MEMBER Row value(const uint8_t* values, int head_dim, int s, int d) {
+        return row_from_e4m3(ints_from_u8(values + s * kv_head_dim_padded(head_dim) + d));
+    }
+};
+struct KvReadQ8 {
+    ROW_MEMBER Row key(const uint8_t* keys, int head_dim, int d) {
+        const float* scales = (const float*)(keys + kv_key_scales_at(head_dim)) + d / 32 * 16;
+        return row_mul(row_from_ints(ints_from_i8(keys + 16 * d)), row_load(scales));
+    }
+    ROW_MEMBER Row value(const uint8_t* values, int head_dim, int s, int d) {
+        const float* scales = (const float*)(values + kv_value_scales_at(head_dim)) + s * kv_groups(head_dim);
+        return row_mul(row_from_ints(ints_from_i8(values + s * kv_head_dim_padded(head_dim) + d)),
+                       row_set1(scales[d / 32]));
+    }
+};
+
+// One query: a token and a head.
+struct AttendRow {
+    const float* q;
+    float* out;
+    int64_t begin, end;  // visible positions
+    float top;           // the largest score so far
+    float scale_down;    // of what was summed before this chunk
+    float sink;
+};
+
+// scores[16] of one block for kRows queries, -infinity where one does not see.
+template <class Kv, int kRows>
+ROW_FN void score_block(const AttendArgs* a, const AttendRow* rows, int64_t block, Row* scores) {
+    const uint8_t* keys = a->key_blocks[block];
+    Row acc[kRows][4];
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; ++j) acc[r][j] = row_set1(0.0f);
     int d = 0;
-    for (; d + 4 <= head_dim; d += 4)
-        for (int j = 0; j < 4; ++j)
-            acc[j] = row_fma(row_load(keys + (d + j) * 16), row_set1(q[d + j]), acc[j]);
-    for (int j = 0; d + j < head_dim; ++j)
-        acc[j] = row_fma(row_load(keys + (d + j) * 16), row_set1(q[d + j]), acc[j]);
-    return row_add(row_add(acc[0], acc[1]), row_add(acc[2], acc[3]));
+    for (; d + 4 <= a->head_dim; d += 4)
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; ++j) {
+            const Row key = Kv::key(keys, a->head_dim, d + j);
+#pragma GCC unroll 4
+            for (int r = 0; r < kRows; ++r) acc[r][j] = row_fma(key, row_set1(rows[r].q[d + j]), acc[r][j]);
+        }
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+        if (d + j >= a->head_dim) break;
+        const Row key = Kv::key(keys, a->head_dim, d + j);
+#pragma GCC unroll 4
+        for (int r = 0; r < kRows; ++r) acc[r][j] = row_fma(key, row_set1(rows[r].q[d + j]), acc[r][j]);
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+        const Row sum = row_add(row_add(acc[r][0], acc[r][1]), row_add(acc[r][2], acc[r][3]));
+        const int64_t from = rows[r].begin - block * 16, to = rows[r].end - block * 16;
+        scores[r] = row_keep_lanes(row_mul(sum, row_set1(a->softmax_scale)),
+                                   from > 0 ? (int)(from < 16 ? from : 16) : 0,
+                                   to < 16 ? (int)(to > 0 ? to : 0) : 16, -INFINITY);
+    }
 }
 
-template <int kRows>
-ROW_FN void weigh_values(const AttendArgs* a, const float* weights, int d0, float* out) {
-    Row acc[kRows];
-    for (int i = 0; i < kRows; ++i) acc[i] = row_set1(0.0f);
-    for (int64_t block = a->begin / 16; block * 16 < a->end; ++block) {
-        const float* values = a->value_blocks[block] + d0;
-        const int64_t left = a->end - block * 16;
-        const int n = left < 16 ? (int)left : 16;
-        for (int s = block * 16 < a->begin ? (int)(a->begin - block * 16) : 0; s < n; ++s) {
-            const Row w = row_set1(weights[block * 16 + s]);
-            for (int i = 0; i < kRows; ++i)
-                acc[i] = row_fma(w, row_load(values + s * a->head_dim_pad + 16 * i), acc[i]);
+// Adds the chunk's values, times their weights, to kRows sums of 16 kCols dimensions from d.
+template <class Kv, int kRows, int kCols>
+ROW_FN void weigh_values(const AttendArgs* a, const AttendRow* rows, const float* weights, int64_t begin,
+                         int64_t end, int d, float* sums, int64_t sums_stride) {
+    Row acc[kRows][kCols];
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 4
+        for (int i = 0; i < kCols; ++i)
+            acc[r][i] = row_mul(row_load(sums + r * sums_stride + d + 16 * i), row_set1(rows[r].scale_down));
+    for (int64_t block = begin / 16; block * 16 < end; ++block) {
+        const uint8_t* values = a->value_blocks[block];
+        const int n = end - block * 16 < 16 ? (int)(end - block * 16) : 16;
+        for (int s = block * 16 < begin ? (int)(begin - block * 16) : 0; s < n; ++s) {
+            Row v[kCols];
+#pragma GCC unroll 4
+            for (int i = 0; i < kCols; ++i) v[i] = Kv::value(values, a->head_dim, s, d + 16 * i);
+#pragma GCC unroll 4
+            for (int r = 0; r < kRows; ++r) {
+                const Row w = row_set1(weights[r * kAttendChunk + block * 16 % kAttendChunk + s]);
+#pragma GCC unroll 4
+                for (int i = 0; i < kCols; ++i) acc[r][i] = row_fma(w, v[i], acc[r][i]);
+            }
         }
     }
-    for (int i = 0; i < kRows; ++i) row_store(out + d0 + 16 * i, acc[i]);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r)
+#pragma GCC unroll 4
+        for (int i = 0; i < kCols; ++i) row_store(sums + r * sums_stride + d + 16 * i, acc[r][i]);
 }
 
-static void attend(const AttendArgs* a) {
-    const int64_t first = a->begin / 16, n_blocks = (a->end + 15) / 16;
+ROW_FN float first_lane(Row a) {
+    float lanes[16];
+    row_store(lanes, a);
+    return lanes[0];
+}
+ROW_FN float exp_of(float x) { return first_lane(row_exp(row_set1(x))); }
+
+// Positions [begin, end) of one chunk, for kRows queries.
+template <class Kv, int kRows>
+ROW_FN void attend_chunk(const AttendArgs* a, AttendRow* rows, Row* totals, int64_t begin, int64_t end) {
     float* weights = a->scratch;
-    float* sum_out = a->scratch + n_blocks * 16;
-    for (int head = 0; head < a->heads_per_kv; ++head) {
-        const float* q = a->q + head * a->head_dim;
-        const Row scale = row_set1(a->softmax_scale);
-        Row largest = row_set1(-INFINITY);
-        for (int64_t b = first; b < n_blocks; ++b) {
-            const int64_t from = a->begin - b * 16, to = a->end - b * 16;
-            Row s = row_mul(score_block(q, a->key_blocks[b], a->head_dim), scale);
-            s = row_keep_lanes(s, from > 0 ? (int)from : 0, to < 16 ? (int)to : 16, -INFINITY);
-            largest = row_max(s, largest);
-            row_store(weights + b * 16, s);
+    float* sums = a->scratch + kAttendRowsMax * kAttendChunk;
+    const int64_t head_dim_pad = kv_head_dim_padded(a->head_dim);
+    Row largest[kRows];
+    for (int r = 0; r < kRows; ++r) largest[r] = row_set1(-INFINITY);
+    for (int64_t block = begin / 16; block * 16 < end; ++block) {
+        Row scores[kRows];
+        score_block<Kv, kRows>(a, rows, block, scores);
+        for (int r = 0; r < kRows; ++r) {
+            largest[r] = row_max(scores[r], largest[r]);
+            row_store(weights + r * kAttendChunk + block * 16 % kAttendChunk, scores[r]);
         }
-        if (a->sinks) largest = row_max(largest, row_set1(a->sinks[head]));
-        const Row top = row_set1(row_largest(largest));
-        Row total = row_set1(0.0f);
-        for (int64_t b = first; b < n_blocks; ++b) {
-            const Row e = row_exp(row_sub(row_load(weights + b * 16), top));
-            total = row_add(total, e);
-            row_store(weights + b * 16, e);
-        }
-        int d = 0;
-        for (; d + 64 <= a->head_dim_pad; d += 64) weigh_values<4>(a, weights, d, sum_out);
-        for (; d < a->head_dim_pad; d += 16) weigh_values<1>(a, weights, d, sum_out);
-        float sum = row_sum(total);
-        if (a->sinks) {
-            float sink[16];
-            row_store(sink, row_exp(row_sub(row_set1(a->sinks[head]), top)));
-            sum = sum + sink[0];
-        }
-        for (int i = 0; i < a->head_dim; ++i) a->out[head * a->head_dim + i] = sum_out[i] / sum;
     }
+    for (int r = 0; r < kRows; ++r) {
+        const float here = row_largest(largest[r]);
+        const float top = here > rows[r].top ? here : rows[r].top;
+        const float reference = top == -INFINITY ? 0.0f : top;  // nothing seen yet
+        rows[r].scale_down = exp_of(rows[r].top - reference);
+        rows[r].top = top;
+        totals[r] = row_mul(totals[r], row_set1(rows[r].scale_down));
+        for (int64_t block = begin / 16; block * 16 < end; ++block) {
+            float* w = weights + r * kAttendChunk + block * 16 % kAttendChunk;
+            const Row e = row_exp(row_sub(row_load(w), row_set1(reference)));
+            totals[r] = row_add(totals[r], e);
+            row_store(w, e);
+        }
+    }
+    int d = 0;
+    for (; d + 16 * kAttendCols <= head_dim_pad; d += 16 * kAttendCols)
+        weigh_values<Kv, kRows, kAttendCols>(a, rows, weights, begin, end, d, sums, head_dim_pad);
+    for (; d < head_dim_pad; d += 16)
+        weigh_values<Kv, kRows, 1>(a, rows, weights, begin, end, d, sums, head_dim_pad);
+}
+
+template <class Kv, int kRows>
+ROW_FN void attend_rows(const AttendArgs* a, int64_t first) {
+    AttendRow rows[kRows];
+    Row totals[kRows];
+    float* sums = a->scratch + kAttendRowsMax * kAttendChunk;
+    const int64_t head_dim_pad = kv_head_dim_padded(a->head_dim);
+    int64_t begin = INT64_MAX, end = 0;
+    for (int r = 0; r < kRows; ++r) {
+        const int64_t token = (first + r) / a->heads_per_kv, head = (first + r) % a->heads_per_kv;
+        const int64_t last = a->position + token;
+        rows[r].q = a->q + token * a->q_stride + head * a->head_dim;
+        rows[r].out = a->out + token * a->out_stride + head * a->head_dim;
+        rows[r].begin = last + 1 > a->behind ? last + 1 - a->behind : 0;
+        rows[r].end = last + 1 + a->ahead < a->n_filled ? last + 1 + a->ahead : a->n_filled;
+        rows[r].sink = a->sinks ? a->sinks[head] : 0.0f;
+        rows[r].top = a->sinks ? rows[r].sink : -INFINITY;
+        begin = rows[r].begin < begin ? rows[r].begin : begin;
+        end = rows[r].end > end ? rows[r].end : end;
+        totals[r] = row_set1(0.0f);
+        for (int64_t d = 0; d < head_dim_pad; d += 16) row_store(sums + r * head_dim_pad + d, row_set1(0.0f));
+    }
+    for (int64_t at = begin; at < end;) {
+        const int64_t chunk_end = (at / kAttendChunk + 1) * kAttendChunk;
+        attend_chunk<Kv, kRows>(a, rows, totals, at, chunk_end < end ? chunk_end : end);
+        at = chunk_end;
+    }
+    for (int r = 0; r < kRows; ++r) {
+        float sum = row_sum(totals[r]);
+        if (a->sinks) sum = sum + exp_of(rows[r].sink - rows[r].top);
+        for (int d = 0; d < a->head_dim; ++d) rows[r].out[d] = sums[r * head_dim_pad + d] / sum;
+    }
+}
+
+template <class Kv>
+static void attend(const AttendArgs* a) {
+    const int64_t n = a->n_tokens * a->heads_per_kv;
+    int64_t row = 0;
+    for (; row + kAttendRows <= n; row += kAttendRows) attend_rows<Kv, kAttendRows>(a, row);
+    if constexpr (kAttendRows > 2)
+        for (; row + 2 <= n; row += 2) attend_rows<Kv, 2>(a, row);
+    for (; row < n; ++row) attend_rows<Kv, 1>(a, row);
 }

@@ -6,8 +6,8 @@
 struct CodeTable {
     uint8_t code[16];
 };
-// E2M1 times two, counted from -16: quant/formats/e2m1.h. The scale is halved instead, and every product stays
-// exact.
+// E2M1 times two, counted from -16: quant/formats/e2m1.h. The scale is halved instead, and every product
+// stays exact.
 static const CodeTable kE2M1From16 = {{16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4}};
 // -8 .. 7, counted from -16.
 static const CodeTable kSignedFrom16 = {{8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23}};

@@ -11,7 +11,8 @@ const CpuKernels HEARTH_TABLE = {
      linear<PanelReadNvfp4>, linear<PanelReadQ4_K>, linear<PanelReadQ5_K>, linear<PanelReadQ6_K>,
      linear<PanelReadIq4Xs>},
     nullptr,
-    attend,
+    {kv_store_f32, kv_store_bf16, kv_store_fp8, kv_store_q8},
+    {attend<KvReadF32>, attend<KvReadBf16>, attend<KvReadFp8>, attend<KvReadQ8>},
     rms_norm,
     rope,
     // In the order of GluKind.

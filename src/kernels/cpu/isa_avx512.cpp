@@ -4,8 +4,11 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "kernels/kv_layout.h"
 #include "kernels/panel_layout.h"
 #include "kernels/table.h"
+#include "quant/formats/bf16.h"
+#include "quant/formats/fp8_e4m3.h"
 
 namespace hearth::kernels {
 namespace {
@@ -22,6 +25,8 @@ namespace {
 #include "kernels/cpu/linear.inl"
 
 #include "kernels/cpu/attention.inl"
+
+#include "kernels/cpu/kv_store.inl"
 
 #include "kernels/cpu/elementwise.inl"
 

@@ -55,6 +55,11 @@ ROW_FN __m256 half_from_bf16(__m256i q, int odd) {
 ROW_FN Row row_from_bf16_pairs(Quads q, int odd) {
     return {half_from_bf16(q.lo, odd), half_from_bf16(q.hi, odd)};
 }
+ROW_FN __m256 half_from_bf16_line(const uint8_t* p) {
+    const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i*)p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+ROW_FN Row row_from_bf16(const uint8_t* p) { return {half_from_bf16_line(p), half_from_bf16_line(p + 16)}; }
 ROW_FN __m256 half_from_e4m3(__m256i wide) {
     const __m256i magnitude = _mm256_slli_epi32(_mm256_and_si256(wide, _mm256_set1_epi32(0x7f)), 20);
     const __m256i sign = _mm256_slli_epi32(_mm256_and_si256(wide, _mm256_set1_epi32(0x80)), 24);

@@ -35,6 +35,10 @@ ROW_FN Row row_from_bf16_pairs(Quads q, int odd) {
     return _mm512_castsi512_ps(odd ? _mm512_and_si512(q, _mm512_set1_epi32((int)0xffff0000u))
                                    : _mm512_slli_epi32(q, 16));
 }
+ROW_FN Row row_from_bf16(const uint8_t* p) {
+    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+}
 ROW_FN Row row_from_e4m3(Ints a) {
     const __m512i magnitude = _mm512_slli_epi32(_mm512_and_si512(a, _mm512_set1_epi32(0x7f)), 20);
     const __m512i sign = _mm512_slli_epi32(_mm512_and_si512(a, _mm512_set1_epi32(0x80)), 24);

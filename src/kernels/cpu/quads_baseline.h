@@ -67,6 +67,16 @@ ROW_FN Row row_from_bf16_pairs(Quads q, int odd) {
     }
     return r;
 }
+ROW_FN Row row_from_bf16(const uint8_t* p) {
+    Row r;
+    for (int i = 0; i < 16; ++i) {
+        uint16_t half;
+        memcpy(&half, p + 2 * i, 2);
+        const uint32_t bits = (uint32_t)half << 16;
+        memcpy(&r.lane[i], &bits, 4);
+    }
+    return r;
+}
 // E4M3FN bytes; the sign is bit 7, NaN (0x7f, 0xff) reads as 480 and is refused when weights are packed.
 ROW_FN Row row_from_e4m3(Ints a) {
     Row r;
@@ -115,8 +125,8 @@ ROW_FN Ints ints_dot(Ints sum, Quads w, const int8_t* x) {
 // The same for codes that count from 128: where the plain form would overflow 16 bits inside, an instruction
 // set without dot products takes the codes as signed here, and starts such sums at zero.
 
-// The same for codes that count from 128: where the plain form would overflow 16 bits inside, an instruction set
-// without dot products takes the codes as signed (kWideIsSigned), and such sums start at zero.
+// The same for codes that count from 128: where the plain form would overflow 16 bits inside, an instruction
+// set without dot products takes the codes as signed (kWideIsSigned), and such sums start at zero.
 static constexpr bool kWideIsSigned = false;
 ROW_FN Ints ints_dot_wide(Ints sum, Quads w, const int8_t* x) { return ints_dot(sum, w, x); }
 
