@@ -68,9 +68,8 @@ void run_linear(benchmark::State& state, DType dtype, std::int64_t rows, std::in
         kind == kernels::kActivationF32
             ? kernels::Activations{kind, x.data(), x_stride}
             : kernels::Activations{kind, blocks.data(), cols / kernels::kActivationCols};
-    for (auto _ : state)
-        kernels::linear(cpu, matrix, rows_in, y.data(), y_stride, n_tokens, scratch.data(), scratch_floats,
-                        pool());
+    const kernels::LinearJob job{&matrix, rows_in, y.data(), y_stride};
+    for (auto _ : state) kernels::linear(cpu, {&job, 1}, n_tokens, scratch.data(), scratch_floats, pool());
     const auto runs = static_cast<double>(state.iterations());
     const double bytes = static_cast<double>(matrix.bytes()) * runs;
     const double operations = 2.0 * static_cast<double>(rows * cols * n_tokens) * runs;

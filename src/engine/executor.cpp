@@ -145,12 +145,12 @@ void Executor::run(std::span<const StepPart> parts, const Sink& sink) {
     const auto n_rows = static_cast<std::int64_t>(places_.size());
     const auto head =
         std::find_if(ops.begin(), ops.end(), [](const Op& op) { return op.kind == OpKind::select_rows; });
-    for (auto op = ops.begin(); op != head; ++op) run_op(*op, parts, n_rows);
+    run_ops({ops.begin(), head}, parts, n_rows);
     const auto n_selected = static_cast<std::int64_t>(selected_.size());
     const Buffer& logits = buffer(model_->program.logits);
     for (select_begin_ = 0; select_begin_ < n_selected; select_begin_ += kHeadRows) {
         const std::int64_t n = std::min(kHeadRows, n_selected - select_begin_);
-        for (auto op = head; op != ops.end(); ++op) run_op(*op, parts, n);
+        run_ops({head, ops.end()}, parts, n);
         for (std::int64_t i = 0; i < n; ++i) {
             const Place& place =
                 places_[static_cast<std::size_t>(selected_[static_cast<std::size_t>(select_begin_ + i)])];
@@ -174,13 +174,29 @@ void Executor::forget_quantized(models::ValueId id) {
             for (bool& fresh : buffers_[i].is_fresh) fresh = false;
 }
 
+void Executor::run_ops(std::span<const Op> ops, std::span<const StepPart> parts, std::int64_t n_rows) {
+    while (!ops.empty()) {
+        std::size_t n = 1;
+        if (ops[0].kind == OpKind::linear) {
+            while (n < ops.size() && n < kLinearsTogether && ops[n].kind == OpKind::linear &&
+                   ops[n].a == ops[0].a && ops[n - 1].out != ops[0].a)
+                ++n;
+            for (const Op& op : ops.first(n)) forget_quantized(op.out);
+            linear(ops.first(n), n_rows);
+        } else {
+            run_op(ops[0], parts, n_rows);
+        }
+        ops = ops.subspan(n);
+    }
+}
+
 void Executor::run_op(const Op& op, std::span<const StepPart> parts, std::int64_t n_rows) {
     forget_quantized(op.out);
     switch (op.kind) {
         case OpKind::embed:
             return embed(op, parts);
         case OpKind::linear:
-            return linear(op, n_rows);
+            return linear({&op, 1}, n_rows);
         case OpKind::attention:
             if (op.b != models::kNone) append_kv(op, parts);
             return attention(op, parts);

@@ -78,6 +78,7 @@ class Executor {
     void forget_quantized(models::ValueId id);
     void place_tokens(std::span<const StepPart> parts);
     void find_angles();
+    void run_ops(std::span<const models::Op> ops, std::span<const StepPart> parts, std::int64_t n_rows);
     void run_op(const models::Op& op, std::span<const StepPart> parts, std::int64_t n_rows);
     // ops/, a file a family. Each is one fork and join.
     void embed(const models::Op& op, std::span<const StepPart> parts);
@@ -86,7 +87,8 @@ class Executor {
     void layer_norm(const models::Op& op, std::int64_t n_rows);
     void activate(const models::Op& op, std::int64_t n_rows);
     void select_rows(const models::Op& op, std::int64_t n_rows);
-    void linear(const models::Op& op, std::int64_t n_rows);
+    static constexpr std::size_t kLinearsTogether = 8;
+    void linear(std::span<const models::Op> ops, std::int64_t n_rows);
     void append_kv(const models::Op& op, std::span<const StepPart> parts);
     void attention(const models::Op& op, std::span<const StepPart> parts);
     void latent_attention(const models::Op& op, std::span<const StepPart> parts);

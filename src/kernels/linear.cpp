@@ -45,17 +45,17 @@ void quantize_rows(const CpuKernels& kernels, ActivationKind kind, const float* 
                                      static_cast<char*>(blocks) + row * row_bytes);
 }
 
-void linear_alone(const CpuKernels& kernels, const PackedMatrix& weight, const Activations& x, float* y,
-                  std::int64_t y_stride, std::int64_t n_tokens, float* scratch, std::int64_t scratch_floats,
-                  std::int64_t panel_begin, std::int64_t panel_end) {
-    HEARTH_DCHECK(y_stride >= weight.n_panels * kLanes, "rows are padded");
+void linear_alone(const CpuKernels& kernels, const LinearJob& job, std::int64_t n_tokens, float* scratch,
+                  std::int64_t scratch_floats, std::int64_t panel_begin, std::int64_t panel_end) {
+    const PackedMatrix& weight = *job.weight;
+    HEARTH_DCHECK(job.y_stride >= weight.n_panels * kLanes, "rows are padded");
     HEARTH_CHECK(scratch_floats >= linear_scratch_floats(weight.cols_padded), "scratch fits");
-    if (x.kind == kActivationF32) {
-        HEARTH_DCHECK(x.stride >= weight.cols_padded, "rows are padded");
-        const LinearArgs args{y,
-                              y_stride,
-                              static_cast<const float*>(x.rows),
-                              x.stride,
+    if (job.x.kind == kActivationF32) {
+        HEARTH_DCHECK(job.x.stride >= weight.cols_padded, "rows are padded");
+        const LinearArgs args{job.y,
+                              job.y_stride,
+                              static_cast<const float*>(job.x.rows),
+                              job.x.stride,
                               n_tokens,
                               weight.panels,
                               weight.panel_bytes,
@@ -65,10 +65,10 @@ void linear_alone(const CpuKernels& kernels, const PackedMatrix& weight, const A
         kernels.linear[weight.kind](&args, panel_begin, panel_end);
         return;
     }
-    const DotArgs args{y,
-                       y_stride,
-                       x.rows,
-                       x.stride,
+    const DotArgs args{job.y,
+                       job.y_stride,
+                       job.x.rows,
+                       job.x.stride,
                        n_tokens,
                        weight.panels,
                        weight.panel_bytes,
@@ -78,17 +78,21 @@ void linear_alone(const CpuKernels& kernels, const PackedMatrix& weight, const A
     kernels.dots->dot[weight.kind](&args, panel_begin, panel_end);
 }
 
-void linear(const CpuKernels& kernels, const PackedMatrix& weight, const Activations& x, float* y,
-            std::int64_t y_stride, std::int64_t n_tokens, float* scratch,
+void linear(const CpuKernels& kernels, std::span<const LinearJob> jobs, std::int64_t n_tokens, float* scratch,
             std::int64_t scratch_floats_per_worker, ThreadPool& pool) {
     // A few pieces a worker, so that a late one holds up little; even, because kernels take panels in pairs.
-    constexpr std::int64_t kPiecesPerWorker = 8, grain = 2;
-    const std::int64_t pieces = pool.size() == 1 ? 1 : pool.size() * kPiecesPerWorker;
-    const std::int64_t per_piece = (weight.n_panels + pieces - 1) / pieces;
-    const std::int64_t piece = (per_piece + grain - 1) / grain * grain;
-    pool.claim(weight.n_panels, piece, [&](int worker, std::int64_t begin, std::int64_t end) {
-        linear_alone(kernels, weight, x, y, y_stride, n_tokens, scratch + worker * scratch_floats_per_worker,
-                     scratch_floats_per_worker, begin, end);
+    constexpr std::int64_t kPiecesPerWorker = 8, kGrain = 2;
+    std::int64_t n_panels = 0, n_pieces = 0;
+    for (const LinearJob& job : jobs) n_panels += job.weight->n_panels;
+    const std::int64_t wanted = pool.size() == 1 ? 1 : pool.size() * kPiecesPerWorker;
+    const std::int64_t piece = ((n_panels + wanted - 1) / wanted + kGrain - 1) / kGrain * kGrain;
+    const auto pieces_of = [&](const LinearJob& job) { return (job.weight->n_panels + piece - 1) / piece; };
+    for (const LinearJob& job : jobs) n_pieces += pieces_of(job);
+    pool.claim(n_pieces, 1, [&](int worker, std::int64_t i, std::int64_t) {
+        auto job = jobs.begin();
+        for (; i >= pieces_of(*job); ++job) i -= pieces_of(*job);
+        linear_alone(kernels, *job, n_tokens, scratch + worker * scratch_floats_per_worker,
+                     scratch_floats_per_worker, i * piece, std::min(job->weight->n_panels, (i + 1) * piece));
     });
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <span>
 
 #include "kernels/pack.h"
 
@@ -26,15 +27,20 @@ struct Activations {
 void quantize_rows(const CpuKernels& kernels, ActivationKind kind, const float* x, std::int64_t x_stride,
                    std::int64_t cols, std::int64_t begin, std::int64_t end, void* blocks);
 
-// y[n_tokens, y_stride] = x W^T. Both are padded: y's rows up to 16, x's columns up to cols_padded and 32.
-// `scratch`: linear_scratch_floats() a worker.
-void linear(const CpuKernels& kernels, const PackedMatrix& weight, const Activations& x, float* y,
-            std::int64_t y_stride, std::int64_t n_tokens, float* scratch,
+// One product: y[n_tokens, y_stride] = x W^T. Both are padded: y's rows up to 16, x's columns up to
+// cols_padded and 32.
+struct LinearJob {
+    const PackedMatrix* weight;
+    Activations x;
+    float* y;
+    std::int64_t y_stride;
+};
+// Products of the same tokens in one fork. `scratch`: linear_scratch_floats() of the widest a worker.
+void linear(const CpuKernels& kernels, std::span<const LinearJob> jobs, std::int64_t n_tokens, float* scratch,
             std::int64_t scratch_floats_per_worker, ThreadPool& pool);
-// The same on one worker, for callers that share out work of their own (experts).
-void linear_alone(const CpuKernels& kernels, const PackedMatrix& weight, const Activations& x, float* y,
-                  std::int64_t y_stride, std::int64_t n_tokens, float* scratch, std::int64_t scratch_floats,
-                  std::int64_t panel_begin, std::int64_t panel_end);
+// Panels [panel_begin, panel_end) of one product on this worker, for callers that share out work themselves.
+void linear_alone(const CpuKernels& kernels, const LinearJob& job, std::int64_t n_tokens, float* scratch,
+                  std::int64_t scratch_floats, std::int64_t panel_begin, std::int64_t panel_end);
 inline std::int64_t linear_scratch_floats(std::int64_t cols_padded) {
     constexpr auto kDotFloats = kDotScratchBytes / static_cast<std::int64_t>(sizeof(float));
     return std::max(2 * kLanes * cols_padded, kDotFloats);

@@ -61,7 +61,8 @@ std::vector<float> multiply(const CpuKernels& kernels, const PackedMatrix& packe
         const std::vector<float> part(x.begin() + t * packed.cols, x.begin() + (t + size) * packed.cols);
         const Quantized q = quantize(kernels, activation_kind(kernels, packed, false), part, packed.cols);
         std::vector<float> y(static_cast<std::size_t>(size * y_stride));
-        linear(kernels, packed, q.rows, y.data(), y_stride, size, scratch.data(), scratch_floats, pool);
+        const LinearJob job{&packed, q.rows, y.data(), y_stride};
+        linear(kernels, {&job, 1}, size, scratch.data(), scratch_floats, pool);
         for (std::int64_t row = 0; row < size; ++row)
             out.insert(out.end(), y.begin() + row * y_stride, y.begin() + row * y_stride + packed.rows);
     }

@@ -31,8 +31,8 @@ std::vector<float> multiply(const CpuKernels& kernels, const PackedMatrix& packe
                     static_cast<std::size_t>(packed.cols) * sizeof(float));
     const std::int64_t scratch_floats = linear_scratch_floats(packed.cols_padded);
     std::vector<float> scratch(static_cast<std::size_t>(scratch_floats * pool.size()));
-    linear(kernels, packed, {kActivationF32, padded.data(), x_stride}, y.data(), y_stride, n, scratch.data(),
-           scratch_floats, pool);
+    const LinearJob job{&packed, {kActivationF32, padded.data(), x_stride}, y.data(), y_stride};
+    linear(kernels, {&job, 1}, n, scratch.data(), scratch_floats, pool);
     std::vector<float> out;
     for (std::int64_t t = 0; t < n; ++t)
         for (std::int64_t r = 0; r < packed.rows; ++r)

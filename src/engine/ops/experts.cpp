@@ -186,8 +186,8 @@ void Executor::multiply_experts(const ExpertsSpec& spec, const float* x, std::in
                     experts_.quantized[task.kind].data() +
                         task.first * kernels::activation_row_bytes(task.kind, cols),
                     blocks_a_row};
-        kernels::linear_alone(*kernels_, *task.matrix, rows, part.y + task.first * part.y_stride,
-                              part.y_stride, task.n, scratch_.data() + worker * scratch_per_worker_,
+        const kernels::LinearJob job{task.matrix, rows, part.y + task.first * part.y_stride, part.y_stride};
+        kernels::linear_alone(*kernels_, job, task.n, scratch_.data() + worker * scratch_per_worker_,
                               scratch_per_worker_, task.panel,
                               std::min(task.matrix->n_panels, task.panel + kPanelsATask));
     });

@@ -1,6 +1,8 @@
 // engine/ops/linear.cpp - a matrix times the rows of an activation, and its bias.
 #include "kernels/linear.h"
 
+#include <array>
+
 #include "engine/executor.h"
 
 namespace hearth::engine {
@@ -26,14 +28,22 @@ kernels::Activations Executor::activations(models::ValueId id, const kernels::Pa
     return {kind, blocks, (x.width + kernels::kActivationCols - 1) / kernels::kActivationCols};
 }
 
-void Executor::linear(const models::Op& op, std::int64_t n_rows) {
-    const Buffer& y = buffer(op.out);
-    const kernels::PackedMatrix& weight = model_->tensors[static_cast<std::size_t>(op.weight)].matrix;
-    kernels::linear(*kernels_, weight, activations(op.a, weight, n_rows), y.data.data(), y.stride, n_rows,
-                    scratch_.data(), scratch_per_worker_, *pool_);
-    if (op.bias == models::kNone) return;
-    const float* bias = model_->tensors[static_cast<std::size_t>(op.bias)].vector.data();
-    for (std::int64_t row = 0; row < n_rows; ++row) kernels_->add(y.row(row), bias, y.width);
+// Products that read one activation, one after another in the program: q, k and v; gate and up.
+void Executor::linear(std::span<const models::Op> ops, std::int64_t n_rows) {
+    std::array<kernels::LinearJob, kLinearsTogether> jobs;
+    for (std::size_t i = 0; i < ops.size(); ++i) {
+        const Buffer& y = buffer(ops[i].out);
+        const auto& weight = model_->tensors[static_cast<std::size_t>(ops[i].weight)].matrix;
+        jobs[i] = {&weight, activations(ops[i].a, weight, n_rows), y.data.data(), y.stride};
+    }
+    kernels::linear(*kernels_, std::span(jobs).first(ops.size()), n_rows, scratch_.data(),
+                    scratch_per_worker_, *pool_);
+    for (const models::Op& op : ops) {
+        if (op.bias == models::kNone) continue;
+        each_row(n_rows, [&](std::int64_t row) {
+            kernels_->add(buffer(op.out).row(row), vector(op.bias), buffer(op.out).width);
+        });
+    }
 }
 
 }  // namespace hearth::engine
