@@ -71,7 +71,7 @@ TEST(Fit, SaysWhenItDoesNotFit) {
     ASSERT_OK(tiny);
     EXPECT_FALSE(tiny->rows[0].fits);
     EXPECT_EQ(tiny->rows[0].context_max, 0);
-    const auto tight = fit(*checkpoint, {.memory_bytes = 24'000'000});
+    const auto tight = fit(*checkpoint, {.memory_bytes = 20'000'000});
     ASSERT_OK(tight);
     EXPECT_FALSE(tight->rows[0].fits);
     EXPECT_GT(tight->rows[0].context_max, 0);
