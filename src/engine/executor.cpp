@@ -92,6 +92,7 @@ Status Executor::allocate(std::int64_t tokens_max, std::int64_t context_max) {
     context_blocks_ = round_up(context_max, kernels::kKvBlockTokens) / kernels::kKvBlockTokens;
     key_rows_.resize(static_cast<std::size_t>(context_blocks_) * n_workers);
     value_rows_.resize(key_rows_.size());
+    if (!program.latents.empty()) latent_rows_.resize(key_rows_.size());
     places_.reserve(static_cast<std::size_t>(tokens_max));
     selected_.reserve(static_cast<std::size_t>(tokens_max));
     return {};

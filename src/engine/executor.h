@@ -161,6 +161,7 @@ class Executor {
     std::vector<std::int64_t> selected_;                      // rows that want logits
     std::int64_t select_begin_ = 0;                           // first of the slice that runs through the head
     std::vector<const std::uint8_t*> key_rows_, value_rows_;  // block pointers, a share a worker
+    std::vector<const float*> latent_rows_;                   // the same for latent states
     std::int64_t context_blocks_ = 0;
     std::vector<AttendTask> attend_tasks_;
     ExpertsScratch experts_;

@@ -37,9 +37,9 @@ void Executor::multiply_heads(std::span<const kernels::PackedMatrix> heads, cons
         const std::int64_t head = i / tasks_a_head, panel = i % tasks_a_head * kPanelsATask;
         const kernels::PackedMatrix& matrix = heads[static_cast<std::size_t>(head)];
         const kernels::Activations rows{kernels::kActivationF32, x.data.data() + head * x_head, x.stride};
-        kernels::linear_alone(*kernels_, matrix, rows, y.data.data() + head * y_head, y.stride, n_rows,
-                              scratch_.data() + worker * scratch_per_worker_, scratch_per_worker_, panel,
-                              std::min(matrix.n_panels, panel + kPanelsATask));
+        const kernels::LinearJob job{&matrix, rows, y.data.data() + head * y_head, y.stride};
+        kernels::linear_alone(*kernels_, job, n_rows, scratch_.data() + worker * scratch_per_worker_,
+                              scratch_per_worker_, panel, std::min(matrix.n_panels, panel + kPanelsATask));
     });
 }
 
@@ -50,7 +50,7 @@ void Executor::index_positions(const models::Op& op, std::span<const StepPart> p
     pool_->run([&](int worker) {
         float* weights = scratch_.data() + worker * scratch_per_worker_;
         float* scores = weights + LatentSpec::padded(op.n_heads);
-        const float** blocks = &key_rows_[static_cast<std::size_t>(worker * context_blocks_)];
+        const float** blocks = &latent_rows_[static_cast<std::size_t>(worker * context_blocks_)];
         std::vector<std::int32_t> order;
         for (std::int64_t row = worker; row < n_rows; row += pool_->size()) {
             const Place& place = places_[static_cast<std::size_t>(row)];
@@ -92,7 +92,7 @@ void Executor::latent_attention(const models::Op& op, std::span<const StepPart> 
         float* query = scratch_.data() + worker * scratch_per_worker_;
         float* scores = query + LatentSpec::padded(static_cast<int>(width));
         float* mask = scores + context_blocks_ * kernels::kKvBlockTokens;
-        const float** blocks = &key_rows_[static_cast<std::size_t>(worker * context_blocks_)];
+        const float** blocks = &latent_rows_[static_cast<std::size_t>(worker * context_blocks_)];
         int last_part = -1;
         std::int64_t n_known = 0, masked_row = -1;
         for (std::int64_t item = worker; item < n_rows * op.n_heads; item += pool_->size()) {

@@ -20,6 +20,19 @@ ROW_FN void gather_latents(const LatentArgs* a, const float* weights, int d, flo
     for (int i = 0; i < kDims; ++i) out[i] = row_sum(acc[i]);
 }
 
+// scores[16] of one block of float32s [width][16]: sum over dimensions in four partial sums, as linear.inl.
+ROW_FN Row score_floats(const float* q, const float* keys, int width) {
+    Row acc[4];
+    for (int j = 0; j < 4; ++j) acc[j] = row_set1(0.0f);
+    int d = 0;
+    for (; d + 4 <= width; d += 4)
+        for (int j = 0; j < 4; ++j)
+            acc[j] = row_fma(row_load(keys + (d + j) * 16), row_set1(q[d + j]), acc[j]);
+    for (int j = 0; d + j < width; ++j)
+        acc[j] = row_fma(row_load(keys + (d + j) * 16), row_set1(q[d + j]), acc[j]);
+    return row_add(row_add(acc[0], acc[1]), row_add(acc[2], acc[3]));
+}
+
 static void attend_latent(const LatentArgs* a) {
     const int64_t n_blocks = (a->end + 15) / 16;
     float* weights = a->scratch;
@@ -27,7 +40,7 @@ static void attend_latent(const LatentArgs* a) {
     Row largest = row_set1(-INFINITY);
     for (int64_t b = 0; b < n_blocks; ++b) {
         const int64_t left = a->end - b * 16;
-        Row s = row_mul(score_block(a->q, a->blocks[b], a->width), scale);
+        Row s = row_mul(score_floats(a->q, a->blocks[b], a->width), scale);
         s = row_keep_lanes(s, 0, left < 16 ? (int)left : 16, -INFINITY);
         if (a->mask) s = row_add(s, row_load(a->mask + b * 16));
         largest = row_max(s, largest);
@@ -54,7 +67,7 @@ static void index_scores(const IndexArgs* a) {
     for (int64_t b = 0; b * 16 < a->end; ++b) {
         Row sum = zero;
         for (int head = 0; head < a->n_heads; ++head) {
-            const Row s = score_block(a->q + head * a->head_dim, a->blocks[b], a->head_dim);
+            const Row s = score_floats(a->q + head * a->head_dim, a->blocks[b], a->head_dim);
             sum = row_fma(row_max(s, zero), row_set1(a->weights[head]), sum);
         }
         row_store(a->scores + b * 16, sum);
