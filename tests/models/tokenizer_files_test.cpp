@@ -51,8 +51,9 @@ TEST_P(Vocabularies, GiveTheExpectedIdsOnEveryLine) {
     EXPECT_EQ(n, texts.size());
     EXPECT_GE(n, 46u);
 }
-INSTANTIATE_TEST_SUITE_P(Real, Vocabularies, testing::Values("gpt-2", "llama-bpe", "qwen2", "qwen35", "deepseek-llm",
-                                                       "llama-spm", "gemma-4", "bert-bge"));
+INSTANTIATE_TEST_SUITE_P(Real, Vocabularies,
+                         testing::Values("gpt-2", "llama-bpe", "qwen2", "qwen35", "deepseek-llm", "llama-spm",
+                                         "gemma-4", "bert-bge"));
 
 TEST(TokenizerFiles, FindsEmbersTokenizerAndTemplate) {
     const auto folder = tests::source_dir() / "models/ember";
