@@ -35,6 +35,22 @@ TEST(ThreadPool, SharesTileTheRange) {
     }
 }
 
+// Forks follow each other before all workers have seen the last one: each piece is taken once all the same,
+// and what a fork wrote is there when it returns.
+TEST(ThreadPool, ClaimsAreTakenOnceHoweverLateWorkersCome) {
+    ThreadPool pool({.threads = 5, .pin = false, .spin_micros = 1});
+    std::vector<int> seen(37);
+    for (int fork = 1; fork <= 2000; ++fork) {
+        pool.claim(std::ssize(seen), 3, [&](int worker, std::int64_t begin, std::int64_t end) {
+            EXPECT_TRUE(worker >= 0 && worker < 5);
+            EXPECT_LE(end - begin, 3);
+            for (auto i = begin; i < end; ++i) ++seen[static_cast<std::size_t>(i)];
+        });
+        ASSERT_EQ(std::accumulate(seen.begin(), seen.end(), 0), fork * std::ssize(seen));
+    }
+    for (const int times : seen) EXPECT_EQ(times, 2000);
+}
+
 TEST(ThreadPool, ParkedWorkersWake) {
     ThreadPool pool({.threads = 2, .pin = true, .spin_micros = 1});
     int total = 0;
