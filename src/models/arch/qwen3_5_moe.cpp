@@ -1,5 +1,6 @@
 // models/arch/qwen3_5_moe.cpp - Qwen3.5 and 3.6 with experts: gated delta rules and gated attention by turns.
 // Source: transformers, models/qwen3_5_moe/modeling_qwen3_5_moe.py.
+#include "models/arch/qwen3_5_modules.h"
 #include "models/architecture.h"
 #include "models/blocks.h"
 
@@ -35,23 +36,6 @@ void layer(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
 
 Program build(const ModelConfig& c) { return decoder(c, layer); }
 
-constexpr ModuleNames kModules[] = {
-    {"linear_attn.in_proj_qkv", "attn_qkv"},
-    {"linear_attn.in_proj_z", "attn_gate"},
-    {"linear_attn.in_proj_b", "ssm_beta"},
-    {"linear_attn.in_proj_a", "ssm_alpha"},
-    {"linear_attn.conv1d", "ssm_conv1d"},
-    {"linear_attn.A_log", "ssm_a"},
-    {"linear_attn.dt_bias", "ssm_dt.bias"},
-    {"linear_attn.norm", "ssm_norm"},
-    {"linear_attn.out_proj", "ssm_out"},
-    {"post_attention_layernorm", "post_attention_norm"},
-    {"mlp.shared_expert_gate", "ffn_gate_inp_shexp"},
-    {"mlp.shared_expert.gate_proj", "ffn_gate_shexp"},
-    {"mlp.shared_expert.up_proj", "ffn_up_shexp"},
-    {"mlp.shared_expert.down_proj", "ffn_down_shexp"},
-};
-
 }  // namespace
 
 extern const Architecture k_qwen3_5_moe;
@@ -66,7 +50,7 @@ const Architecture k_qwen3_5_moe = {
     .norm_plus = 1,
     .read_hf = read_hf,
     .read_gguf = read_gguf,
-    .gguf_modules = kModules,
+    .gguf_modules = kQwen35Modules,
     .build = build,
     .notes = "text part of Qwen3.5 and 3.6 mixtures; multi-token prediction is left aside"};
 
