@@ -40,7 +40,6 @@ struct Engine::State {
     [[nodiscard]] std::int64_t step_tokens() const {
         return std::max(options.chunk_tokens, options.batch_max);
     }
-    // Blocks that a sequence may come to hold in a pool.
     // Blocks that a sequence may come to hold in a pool of states.
     [[nodiscard]] std::int64_t needed(std::size_t of, std::int64_t n_tokens) const {
         return blocks->pool(of).blocks_needed(n_tokens, step_tokens());

@@ -160,11 +160,10 @@ std::string fit_text(const Fit& fit) {
     if (fit.inputs.run_bytes_per_second > 0)
         for (const FitRow& row : fit.rows)
             expected += fmt::format(
-                "{}: decode {:.3g} tokens/s ({:.3g} to {:.3g}), prefill {:.3g} ({:.3g} to {:.3g}), at the "
-                "rates of the "
-                "local run{}\n",
-                row.weights, row.decode_expected, row.decode_expected / 1.15, row.decode_expected * 1.15,
-                row.prefill_expected, row.prefill_expected / 1.15, row.prefill_expected * 1.15,
+                "{}: decode {:.3g} tokens/s, prefill {:.3g}, at the rates of the local run{}; how far that "
+                "is off "
+                "has not been measured\n",
+                row.weights, row.decode_expected, row.prefill_expected,
                 &row == &fit.rows[0] ? ", which holds for weights of its type" : "");
     if (!expected.empty()) expected = "\n" + expected;
     return fmt::format(

@@ -1,6 +1,6 @@
 // plan/fit.h - will it fit here, and how fast could it be: sums over a model's tensors, no weights loaded.
 // For this machine's CPU and the program that would run. Speeds are ceilings by arithmetic, and, with a local
-// run of another model in the same type, what to expect: within 15 %.
+// run of another model in the same type, what to expect. The interval of 15 % is the aim, not yet shown.
 #pragma once
 
 #include <optional>
