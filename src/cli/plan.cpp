@@ -5,6 +5,7 @@
 
 #include "base/machine.h"
 #include "cli/command.h"
+#include "cli/engine_flags.h"
 #include "engine/measure.h"
 #include "hub/default_model.h"
 #include "plan/fit.h"
@@ -18,7 +19,8 @@ struct Options {
     std::string model, on, type, score, calibrate;
     std::int64_t context = 0;
     int sequences = 1;
-    double kv_bits = 16, memory_gb = 0, memory_speed = 60, disk_speed = 0;
+    std::optional<kernels::KvType> kv;
+    double memory_gb = 0, memory_speed = 60, disk_speed = 0;
     bool tensor_parallel = false;
 };
 
@@ -37,7 +39,9 @@ Result<int> run_elsewhere(const Options& options, const GlobalOptions& global) {
     if (!options.type.empty()) {
         HEARTH_TRY(request.type, plan::find_weight_type(options.type));
     }
-    request.use = {.context = options.context, .sequences = options.sequences, .kv_bits = options.kv_bits};
+    request.use = {.context = options.context,
+                   .sequences = options.sequences,
+                   .kv = options.kv.value_or(kernels::kKvBf16)};
     request.host_bytes = options.memory_gb * 1e9;
     request.host_read_bytes_per_second = options.memory_speed * 1e9;
     request.disk_read_bytes_per_second = options.disk_speed * 1e9;
@@ -57,6 +61,7 @@ Result<int> run_here(const Options& options, const GlobalOptions& global) {
     plan::FitInputs inputs{
         .context = options.context,
         .sequences = options.sequences,
+        .kv = options.kv.value_or(kernels::kKvBf16),
         .memory_bytes = read_machine().memory_available_bytes,
         .read_bytes_per_second = ceilings.read_bytes_per_second,
         .flops_per_second = std::max(ceilings.flops_per_second, ceilings.int8_ops_per_second)};
@@ -96,7 +101,7 @@ Action setup(CLI::App& app, const GlobalOptions& global) {
     app.add_option("--sequences", options->sequences, "sequences at once")
         ->check(CLI::Range(1, 4096))
         ->capture_default_str();
-    app.add_option("--kv-bits", options->kv_bits, "of each kept element")->capture_default_str();
+    add_kv_flag(app, options->kv);
     app.add_option("--memory", options->memory_gb, "GB beside the devices; all there is for a CPU");
     app.add_option("--memory-speed", options->memory_speed, "GB/s that it reads")->capture_default_str();
     app.add_option("--disk", options->disk_speed, "GB/s that a disk reads: experts may be streamed from it");

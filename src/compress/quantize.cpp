@@ -10,8 +10,8 @@
 #include <cmath>
 
 #include "base/log.h"
-#include "compress/recipe.h"
 #include "compress/work.h"
+#include "models/recipe.h"
 #include "quant/nvfp4_tensor.h"
 
 namespace hearth::compress {
@@ -127,9 +127,10 @@ Work::Work(const Options& options, const Source& source, Journal journal, std::m
     for (const SourceTensor& tensor : source.tensors()) {
         total_ += tensor.bytes;
         const bool repack = tensor.dtype == DType::nvfp4;
-        decisions_.push_back({&tensor, repack ? std::string()
-                                              : kept_because(tensor.hf_name, tensor.dtype, tensor.shape,
-                                                             group_size(options), options.keep)});
+        decisions_.push_back({&tensor, repack
+                                           ? std::string()
+                                           : models::kept_because(tensor.hf_name, tensor.dtype, tensor.shape,
+                                                                  group_size(options), options.keep)});
         if (decisions_.back().kept_because.empty() && !repack) groups_[group_of(tensor)].push_back(&tensor);
     }
 }

@@ -7,6 +7,8 @@
 #include "base/file.h"
 #include "base/terminal.h"
 #include "models/architecture.h"
+#include "models/recipe.h"
+#include "plan/memory.h"
 
 namespace hearth::plan {
 namespace {
@@ -14,23 +16,6 @@ namespace {
 // The engine evaluates prompts in chunks of this size, and its buffers are as long. engine/engine.h,
 // chunk_tokens.
 constexpr std::int64_t kChunkTokens = 256, kHeadRows = 32;
-constexpr int kKvElementBytes = 2;  // BF16, the default of engine/engine.h
-
-bool is_linear(models::Role role) {
-    using enum models::Role;
-    switch (role) {
-        case attn_q:
-        case attn_k:
-        case attn_v:
-        case attn_output:
-        case ffn_gate:
-        case ffn_up:
-        case ffn_down:
-            return true;
-        default:
-            return false;
-    }
-}
 
 std::uint64_t activation_bytes(const models::Program& program) {
     std::int64_t floats = 0;
@@ -46,16 +31,23 @@ std::uint64_t activation_bytes(const models::Program& program) {
     return static_cast<std::uint64_t>(floats) * sizeof(float);
 }
 
-void finish(FitRow& row, const Fit& fit, std::int64_t context_max, double flops_per_token) {
+void finish(FitRow& row, const Fit& fit, const std::vector<models::StatePool>& pools,
+            std::int64_t context_max, double flops_per_token) {
     const FitInputs& in = fit.inputs;
-    const std::uint64_t fixed = row.weight_bytes + row.activation_bytes;
-    const auto per_token =
-        static_cast<std::uint64_t>(fit.kv_bytes_per_token) * static_cast<std::uint64_t>(in.sequences);
-    row.kv_bytes = per_token * static_cast<std::uint64_t>(in.context);
+    const auto kept = [&](std::int64_t context) {
+        return kept_bytes(
+            pools,
+            {.context = context, .sequences = in.sequences, .kv = in.kv, .chunk_tokens = kChunkTokens});
+    };
+    row.kv_bytes = static_cast<std::uint64_t>(kept(in.context));
     row.fits = row.total_bytes() <= in.memory_bytes;
-    if (fixed < in.memory_bytes && per_token > 0)
-        row.context_max =
-            std::min(context_max, static_cast<std::int64_t>((in.memory_bytes - fixed) / per_token));
+    const std::uint64_t fixed = row.weight_bytes + row.activation_bytes;
+    std::int64_t too_long = context_max + 1;
+    while (too_long - row.context_max > 1) {
+        const std::int64_t middle = row.context_max + (too_long - row.context_max) / 2;
+        const bool ok = static_cast<double>(fixed) + kept(middle) <= static_cast<double>(in.memory_bytes);
+        (ok ? row.context_max : too_long) = middle;
+    }
     row.decode_ceiling = in.read_bytes_per_second / static_cast<double>(row.bytes_per_token);
     row.prefill_ceiling = in.flops_per_second / flops_per_token;
     row.decode_expected = in.run_bytes_per_second / static_cast<double>(row.bytes_per_token);
@@ -93,7 +85,10 @@ Result<Fit> fit(const models::Checkpoint& checkpoint, FitInputs inputs) {
     out.inputs = inputs;
     out.model = checkpoint.path().filename().string();
     out.architecture = config.architecture;
-    out.kv_bytes_per_token = program.kv_bytes_per_token(kKvElementBytes);
+    const std::vector<models::StatePool> pools = models::state_pools(program, inputs.kv);
+    for (const models::StatePool& pool : pools)
+        if (pool.kind == models::StatePool::Kind::paged)
+            out.kv_bytes_per_token += static_cast<std::int64_t>(pool.block_bytes()) / models::kBlockTokens;
     const std::vector<bool> multiplied = program.multiplied();
 
     FitRow stored, nvfp4;
@@ -114,7 +109,7 @@ Result<Fit> fit(const models::Checkpoint& checkpoint, FitInputs inputs) {
             HEARTH_TRY(const models::LinearSource source, checkpoint.vector(spec.name, spec.shape));
             bytes = source.bytes();
         }
-        const bool shrinks = is_linear(spec.role) && spec.shape.back() % 16 == 0;
+        const bool shrinks = models::kept_because(spec.name, DType::bf16, spec.shape, 16, {}).empty();
         const std::uint64_t as_nvfp4 = shrinks ? static_cast<std::uint64_t>(n / 2 + n / 16 + 4) : bytes;
         // A tied embedding is read twice over: rows from its file, and packed for the head.
         const std::uint64_t copies = spec.role == models::Role::embedding && multiplied[i] ? 2 : 1;
@@ -128,10 +123,10 @@ Result<Fit> fit(const models::Checkpoint& checkpoint, FitInputs inputs) {
         }
     }
     stored.activation_bytes = nvfp4.activation_bytes = activation_bytes(program);
-    finish(stored, out, config.context_max, flops_per_token);
+    finish(stored, out, pools, config.context_max, flops_per_token);
     out.rows.push_back(stored);
     if (!quantized) {
-        finish(nvfp4, out, config.context_max, flops_per_token);
+        finish(nvfp4, out, pools, config.context_max, flops_per_token);
         out.rows.push_back(nvfp4);
     }
     return out;

@@ -14,10 +14,11 @@
 namespace hearth::plan {
 
 struct FitInputs {
-    std::int64_t context = 0;          // tokens a sequence may reach; 0: what the model was made for
-    int sequences = 1;                 // at once
-    std::uint64_t memory_bytes = 0;    // what may be used
-    double read_bytes_per_second = 0;  // measured; 0: no speeds are given
+    std::int64_t context = 0;               // tokens a sequence may reach; 0: what the model was made for
+    int sequences = 1;                      // at once
+    kernels::KvType kv = kernels::kKvBf16;  // of keys and values
+    std::uint64_t memory_bytes = 0;         // what may be used
+    double read_bytes_per_second = 0;       // measured; 0: no speeds are given
     double flops_per_second = 0;
     // What one run here reached (`hearth bench --json`); 0: none was given, and only ceilings are.
     double run_bytes_per_second = 0, run_operations_per_second = 0;
@@ -31,7 +32,7 @@ struct FitRow {
     std::string weights;                // "as stored", "nvfp4"
     std::uint64_t weight_bytes = 0;     // all tensors in memory
     std::uint64_t bytes_per_token = 0;  // weights read to decode one token
-    std::uint64_t kv_bytes = 0;         // at the context, all sequences
+    std::uint64_t kv_bytes = 0;         // at the context, all sequences: the blocks that the engine allocates
     std::uint64_t activation_bytes = 0;
     [[nodiscard]] std::uint64_t total_bytes() const { return weight_bytes + kv_bytes + activation_bytes; }
     bool fits = false;
@@ -46,7 +47,7 @@ struct Fit {
     FitInputs inputs;
     std::string model, architecture;
     std::int64_t parameters = 0;
-    std::int64_t kv_bytes_per_token = 0;
+    std::int64_t kv_bytes_per_token = 0;  // of one position more, once windows are full
     std::vector<FitRow> rows;
 };
 

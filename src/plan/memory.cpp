@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "kernels/kv_type.h"
 
 namespace hearth::plan {
 namespace {
@@ -46,6 +47,14 @@ double bits_of(const WeightType& type, Part part, bool tied) {
     return type.rest;
 }
 
+// One block of a layer's state, as models/program.cpp has it for StateSpec.
+std::int64_t block_floats(const KeptState& state, kernels::KvType kv) {
+    if (state.recurrent_floats > 0) return state.recurrent_floats;
+    if (state.n_kv_heads == 0) return state.elems_per_position * models::kBlockTokens;
+    return kernels::kv_block_bytes(kv, state.n_kv_heads, state.head_dim) /
+           static_cast<std::int64_t>(sizeof(float));
+}
+
 }  // namespace
 
 std::span<const WeightType> weight_types() { return kTypes; }
@@ -65,13 +74,49 @@ const MemoryTerm& MemoryBill::biggest() const {
                              [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
 }
 
-double kept_bytes(const ModelShape& shape, std::int64_t n_positions, double kv_bits) {
+std::vector<models::StatePool> state_pools(const ModelShape& shape, kernels::KvType kv) {
+    std::vector<models::StatePool> pools;
+    for (const KeptState& state : shape.states) {
+        using Kind = models::StatePool::Kind;
+        const Kind kind = state.recurrent_floats > 0 ? Kind::recurrent
+                          : state.window > 0         ? Kind::window
+                                                     : Kind::paged;
+        auto pool = std::find_if(pools.begin(), pools.end(), [&](const models::StatePool& p) {
+            return p.kind == kind && p.window == state.window;
+        });
+        if (pool == pools.end()) {
+            pools.emplace_back();
+            pool = pools.end() - 1;
+            pool->kind = kind;
+            pool->window = static_cast<int>(state.window);
+        }
+        pool->block_floats += state.n_layers * block_floats(state, kv);
+    }
+    return pools;
+}
+
+double kept_bytes(const std::vector<models::StatePool>& pools, const MemoryUse& use) {
+    const std::int64_t step_tokens = std::max<std::int64_t>(use.chunk_tokens, use.sequences);
+    double bytes = 0;
+    for (const models::StatePool& pool : pools)  // a block more a sequence: models/state_pools.cpp
+        bytes += static_cast<double>(use.sequences) *
+                 static_cast<double>(pool.blocks_needed(use.context, step_tokens) + 1) *
+                 static_cast<double>(pool.block_bytes());
+    return bytes;
+}
+
+double kept_bytes(const ModelShape& shape, const MemoryUse& use) {
+    return kept_bytes(state_pools(shape, use.kv), use);
+}
+
+double kept_read_bytes(const ModelShape& shape, std::int64_t n_positions, kernels::KvType kv) {
     double sum = 0;
     for (const KeptState& state : shape.states) {
         const std::int64_t n = state.window > 0 ? std::min(n_positions, state.window) : n_positions;
-        sum += static_cast<double>(state.n_layers) *
-               (static_cast<double>(state.elems_per_position * n) * kv_bits / 8 +
-                static_cast<double>(state.state_elems) * 4);
+        const double positions = state.recurrent_floats > 0
+                                     ? 1
+                                     : static_cast<double>(n) / static_cast<double>(models::kBlockTokens);
+        sum += static_cast<double>(state.n_layers * block_floats(state, kv)) * sizeof(float) * positions;
     }
     return sum;
 }
@@ -103,7 +148,7 @@ MemoryBill memory_bill(const ModelShape& shape, const WeightType* type, const Me
     for (const KeptState& state : shape.states) {
         ModelShape one;
         one.states = {state};
-        const double bytes = kept_bytes(one, use.context, use.kv_bits) * use.sequences;
+        const double bytes = kept_bytes(one, use);
         bill.kept += bytes;
         bill.terms.push_back({fmt::format("kept: {}, {} layers", state.kind, state.n_layers), bytes});
     }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "models/state_pools.h"
 #include "plan/model_shape.h"
 
 namespace hearth::plan {
@@ -32,8 +33,8 @@ struct MemoryTerm {
 struct MemoryUse {
     std::int64_t context = 0;  // positions a sequence reaches
     int sequences = 1;
-    double kv_bits = 16;              // of each kept element; states of linear attention are float32
-    std::int64_t chunk_tokens = 512;  // prompt tokens evaluated together
+    kernels::KvType kv = kernels::kKvBf16;  // of keys and values; recurrent states and latents are float32
+    std::int64_t chunk_tokens = 256;        // prompt tokens evaluated together: engine/engine.h, chunk_tokens
 };
 
 struct MemoryBill {
@@ -48,7 +49,12 @@ struct MemoryBill {
 // Weights as the file holds them where `type` is null and the shape knows; else in that type.
 MemoryBill memory_bill(const ModelShape& shape, const WeightType* type, const MemoryUse& use);
 
-// Bytes kept for one sequence of n positions.
-double kept_bytes(const ModelShape& shape, std::int64_t n_positions, double kv_bits);
+// The pools of blocks in which Hearth's engine would keep the states of a shape.
+std::vector<models::StatePool> state_pools(const ModelShape& shape, kernels::KvType kv);
+// What pools take for all sequences, to the byte as the engine allocates them.
+double kept_bytes(const std::vector<models::StatePool>& pools, const MemoryUse& use);
+double kept_bytes(const ModelShape& shape, const MemoryUse& use);
+// Of it, what one step of one sequence reads when it holds n positions.
+double kept_read_bytes(const ModelShape& shape, std::int64_t n_positions, kernels::KvType kv);
 
 }  // namespace hearth::plan

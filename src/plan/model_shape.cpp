@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
+#include "models/architecture.h"
 
 namespace hearth::plan {
 namespace {
@@ -32,83 +33,25 @@ std::string plain(std::string_view text) {
     return out;
 }
 
-bool has(std::string_view name, std::string_view piece) { return name.find(piece) != std::string_view::npos; }
-
-// The part that a tensor belongs to, by its name in either container.
-Part part_of(std::string_view name) {
-    if (has(name, "embed_tokens") || has(name, "token_embd") || has(name, "wte")) return Part::embedding;
-    if (name.starts_with("lm_head") || name.starts_with("output.")) return Part::head;
-    if (has(name, "shexp") || has(name, "shared_expert") || has(name, "share_expert"))
-        return has(name, "gate_inp") || has(name, "expert_gate") ? Part::other : Part::shared_experts;
-    if (has(name, "_exps") || has(name, ".experts.") || has(name, "moe.gate_proj") ||
-        has(name, "moe.up_proj") || has(name, "moe.down_proj"))
-        return Part::experts;
-    if (has(name, "ffn_gate_inp") || has(name, "mlp.gate.") || has(name, ".router") || has(name, "moe.gate."))
-        return Part::router;
-    if (has(name, "norm") || has(name, "bias") || has(name, "conv1d") || has(name, "rope_freqs"))
-        return Part::other;
-    if (has(name, "attn") || has(name, "linear_attn") || has(name, "ssm_")) return Part::attention;
-    if (has(name, "mlp") || has(name, "ffn")) return Part::ffn;
-    return Part::other;
-}
-
 template <class Entries, class BytesOf>
-std::array<std::uint64_t, kParts> bytes_by_part(const Entries& entries, BytesOf&& bytes_of) {
-    std::array<std::uint64_t, kParts> out{};
-    for (const auto& entry : entries) out[static_cast<std::size_t>(part_of(entry.name))] += bytes_of(entry);
-    return out;
-}
-
-// A GGUF file's keys as the config that transformers would have: enough for the families whose keys agree.
-Result<Json> config_of_gguf(const formats::Gguf& file, const std::string& where) {
-    HEARTH_TRY(const std::string arch, file.string("general.architecture"));
-    struct Row {
-        const char *arch, *type;
-    };
-    static constexpr Row kTypes[] = {
-        {"llama", "llama"},     {"qwen2", "qwen2"},      {"qwen3", "qwen3"},       {"qwen3moe", "qwen3_moe"},
-        {"gpt-oss", "gpt_oss"}, {"glm4moe", "glm4_moe"}, {"gemma3", "gemma3_text"}};
-    const Row* row =
-        std::find_if(std::begin(kTypes), std::end(kTypes), [&](const Row& r) { return arch == r.arch; });
-    if (row == std::end(kTypes))
-        return fail(Fault::unsupported,
-                    "{}: general.architecture: expected llama, qwen2, qwen3, qwen3moe, gpt-oss, glm4moe or "
-                    "gemma3 to plan from its keys, saw \"{}\"",
-                    where, arch);
-    boost::json::object c;
-    c["model_type"] = row->type;
-    const auto copy = [&](const char* key, const char* name) {
-        const std::string full = arch + "." + key;
-        if (file.find_key(full) == nullptr) return;
-        if (const auto value = file.integer(full, 0, std::int64_t{1} << 40)) c[name] = *value;
-    };
-    copy("embedding_length", "hidden_size");
-    copy("feed_forward_length", "intermediate_size");
-    copy("block_count", "num_hidden_layers");
-    copy("attention.head_count", "num_attention_heads");
-    copy("attention.head_count_kv", "num_key_value_heads");
-    copy("attention.key_length", "head_dim");
-    copy("attention.sliding_window", "sliding_window");
-    copy("context_length", "max_position_embeddings");
-    copy("expert_count", "num_experts");
-    copy("expert_used_count", "num_experts_per_tok");
-    copy("expert_feed_forward_length", "moe_intermediate_size");
-    copy("leading_dense_block_count", "first_k_dense_replace");
-    copy("expert_shared_count", "n_shared_experts");
-    if (const auto* embedding = file.find("token_embd.weight");
-        embedding != nullptr && embedding->shape.rank() == 2)
-        c["vocab_size"] = embedding->shape[0];
-    c["tie_word_embeddings"] = file.find("output.weight") == nullptr;
-    c["attention_bias"] = file.find("blk.0.attn_q.bias") != nullptr;
-    return Json(std::move(c));
+void add_stored(const Entries& entries, ModelShape& shape, BytesOf&& bytes_of) {
+    std::array<std::uint64_t, kParts> by_part{};
+    for (const auto& entry : entries) {
+        const auto part = part_of_tensor(entry.name);
+        if (!part) continue;
+        const std::uint64_t bytes = bytes_of(entry);
+        by_part[static_cast<std::size_t>(*part)] += bytes;
+        shape.stored_types[std::string(info(entry.dtype).name)] += bytes;
+    }
+    shape.stored_bytes = by_part;
 }
 
 Result<ModelShape> shape_of_gguf(const fs::path& path) {
     HEARTH_TRY(const formats::Gguf file, formats::Gguf::open(path));
-    HEARTH_TRY(const Json config, config_of_gguf(file, path.string()));
-    HEARTH_TRY(ModelShape shape, shape_of_config(config, path.string()));
-    shape.stored_bytes =
-        bytes_by_part(file.entries(), [](const auto& e) { return *bytes_of(e.dtype, e.shape.n_elems()); });
+    HEARTH_TRY(const models::ModelConfig config, models::read_gguf_config(file, path.string()));
+    ModelShape shape =
+        shape_of_program(config, models::find_architecture(config.architecture)->build(config));
+    add_stored(file.entries(), shape, [](const auto& e) { return *bytes_of(e.dtype, e.shape.n_elems()); });
     return shape;
 }
 
@@ -170,8 +113,7 @@ Result<ModelShape> find_shape(const std::string& model) {
         HEARTH_TRY(ModelShape shape, shape_of_json(path / "config.json"));
         shape.name = fs::absolute(path).lexically_normal().filename().string();
         if (const auto files = formats::Safetensors::open(path))
-            shape.stored_bytes =
-                bytes_by_part(files->entries(), [](const auto& e) { return e.end - e.begin; });
+            add_stored(files->entries(), shape, [](const auto& e) { return e.end - e.begin; });
         return shape;
     }
     if (fs::exists(path, error)) {

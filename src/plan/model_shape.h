@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/result.h"
+#include "models/program.h"
 
 namespace hearth::plan {
 
@@ -36,6 +38,11 @@ struct KeptState {
     std::int64_t elems_per_position = 0;  // of a layer, keys and values
     std::int64_t window = 0;              // positions kept; 0: all
     std::int64_t state_elems = 0;         // of a layer, whatever the length
+    // How Hearth's engine holds them: heads of keys and values (0: latents, in float32 whatever the cache's
+    // type), and float32s of a recurrent state, which is without the convolution's newest input and padded.
+    int n_kv_heads = 0, head_dim = 0;
+    std::int64_t recurrent_floats = 0;
+    bool operator==(const KeptState&) const = default;
 };
 
 struct ModelShape {
@@ -49,6 +56,7 @@ struct ModelShape {
     bool is_hybrid = false;            // layers of linear attention
     // Bytes by part as a file holds them; absent when the shape comes from a config alone.
     std::optional<std::array<std::uint64_t, kParts>> stored_bytes;
+    std::map<std::string, std::uint64_t> stored_types;  // the same bytes by the type of the tensors
 
     [[nodiscard]] std::int64_t of(Part part) const { return n_elems[static_cast<std::size_t>(part)]; }
     [[nodiscard]] std::int64_t parameters() const;
@@ -61,6 +69,10 @@ struct ModelShape {
 // From a config.json in transformers' spelling. Errors: unsupported (a model_type without a row here),
 // corrupt, out_of_range, each with the place.
 Result<ModelShape> shape_of_config(const Json& config, const std::string& where);
+// From a program: every architecture that runs.
+ModelShape shape_of_program(const models::ModelConfig& config, const models::Program& program);
+// The part that a tensor belongs to, by its name in either container; nothing for what sees or hears.
+std::optional<Part> part_of_tensor(std::string_view name);
 std::string planned_families();  // "llama, mistral, ..."
 
 // From what there is: a model folder or .gguf file (bytes from the headers), a config.json, or a name of the

@@ -31,8 +31,8 @@ Status check(const OutlookRequest& r) {
                     r.use.context);
     if (r.use.sequences < 1)
         return fail(Fault::usage, "sequences: expected at least 1, saw {}", r.use.sequences);
-    for (const auto& [name, value] : {std::pair<const char*, double>{"kv_bits", r.use.kv_bits},
-                                      {"host_read_bytes_per_second", r.host_read_bytes_per_second}})
+    for (const auto& [name, value] :
+         {std::pair<const char*, double>{"ram_bandwidth", r.host_read_bytes_per_second}})
         if (!(value > 0 && std::isfinite(value)))
             return fail(Fault::usage, "{}: expected a number above 0, saw {:g}", name, value);
     for (const auto& [name, value] :
@@ -81,7 +81,7 @@ SpeedInputs Work::inputs() const {
     in.bytes_per_token = out_.bill.read_per_token;
     in.active_parameters = r_.shape.active_parameters();
     in.depth = static_cast<double>(r_.use.context) / 2;
-    in.kv_bytes = kept_bytes(r_.shape, r_.use.context / 2, r_.use.kv_bits);
+    in.kv_bytes = kept_read_bytes(r_.shape, r_.use.context / 2, r_.use.kv);
     in.n_layers = r_.shape.n_layers;
     in.is_mixture = r_.shape.n_experts > 0;
     in.is_hybrid = r_.shape.is_hybrid;
@@ -167,17 +167,22 @@ bool Work::stream() {
 void Work::set_limits() {
     const double room = out_.budget + out_.host_budget - out_.bill.weights - out_.bill.buffers;
     if (room <= 0) return;
-    const auto kept = [&](std::int64_t n) { return kept_bytes(r_.shape, n, r_.use.kv_bits); };
+    const auto kept = [&](std::int64_t n, std::int64_t sequences) {
+        MemoryUse use = r_.use;
+        use.context = n;
+        use.sequences = static_cast<int>(sequences);
+        return kept_bytes(r_.shape, use);
+    };
     std::int64_t low = 0, high = r_.shape.context_max;
     while (low < high) {
         const std::int64_t middle = low + (high - low + 1) / 2;
-        if (kept(middle) * r_.use.sequences <= room)
+        if (kept(middle, r_.use.sequences) <= room)
             low = middle;
         else
             high = middle - 1;
     }
     out_.context_max = low;
-    const double one = kept(r_.use.context);
+    const double one = kept(r_.use.context, 1);
     out_.sequences_max = one > 0 ? static_cast<std::int64_t>(std::min(room / one, 1e9)) : 0;
 }
 

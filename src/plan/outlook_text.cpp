@@ -52,6 +52,9 @@ std::string outlook_text(const Outlook& o) {
         table.add(
             {term.name, bytes_text(term.bytes), fmt::format("{:.0f} %", 100 * term.bytes / o.bill.total())});
     table.add({"total", bytes_text(o.bill.total()), ""});
+    if (!r.type)
+        for (const auto& [type, bytes] : r.shape.stored_types)
+            table.add({"  of the file, " + type, bytes_text(static_cast<double>(bytes)), ""});
     table.add({"may be used", bytes_text(o.budget), ""});
     if (o.host_budget > 0) table.add({"beside the devices", bytes_text(o.host_budget), ""});
     out += table.text();
@@ -83,6 +86,9 @@ std::string outlook_text(const Outlook& o) {
 Json outlook_json(const Outlook& o) {
     boost::json::object terms;
     for (const MemoryTerm& term : o.bill.terms) terms[term.name] = term.bytes;
+    boost::json::object types;
+    if (!o.request.type)
+        for (const auto& [type, bytes] : o.request.shape.stored_types) types[type] = bytes;
     boost::json::array what_would;
     for (const std::string& what : o.what_would) what_would.emplace_back(what);
     return {{"model", o.request.shape.name},
@@ -97,6 +103,7 @@ Json outlook_json(const Outlook& o) {
             {"how", o.how},
             {"memory", std::move(terms)},
             {"weight_bytes", o.bill.weights},
+            {"weight_bytes_by_stored_type", std::move(types)},
             {"kept_bytes", o.bill.kept},
             {"total_bytes", o.bill.total()},
             {"biggest_term", o.bill.biggest().name},

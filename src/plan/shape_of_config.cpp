@@ -13,7 +13,7 @@ namespace {
 // No real model comes near, and below them no sum here overflows.
 constexpr std::int64_t kWidthMax = 1 << 18, kLayersMax = 1024, kCountMax = 4096;
 
-enum class Experts { none, plain, gpt_oss };
+enum class Experts { none, plain, gpt_oss, beside_mlp };
 
 // What families differ in, beyond what their configs say.
 struct Family {
@@ -32,6 +32,7 @@ struct Family {
 constexpr Family kFamilies[] = {
     {.model_type = "llama", .output_bias = true},
     {.model_type = "mistral"},
+    {.model_type = "ministral"},
     {.model_type = "ministral3"},
     {.model_type = "mixtral", .experts = Experts::plain},
     {.model_type = "qwen2", .qkv_bias = true},
@@ -59,13 +60,16 @@ constexpr Family kFamilies[] = {
      .norms_a_layer = 4,
      .head_dim_default = 256,
      .tied_default = true,
+     .output_bias = true,
      .window_pattern = 6},
     {.model_type = "gemma4_text",
      .qk_norm = true,
      .norms_a_layer = 4,
      .head_dim_default = 256,
      .tied_default = true,
-     .window_pattern = 5},
+     .output_bias = true,
+     .experts = Experts::beside_mlp,
+     .window_pattern = 6},
     {.model_type = "gpt_oss",
      .head_dim_default = 64,
      .output_bias = true,
@@ -118,20 +122,25 @@ class Reader {
     struct Layer {
         std::string kind = "full_attention";
         std::int64_t n_heads = 0, n_kv_heads = 0, head_dim = 0;
-        bool is_sparse = false, shares_kv = false;
+        bool is_sparse = false, shares_kv = false, chooses = false;  // chooses: has an indexer
     };
     void read_layers();
     void read_layer_types();
     void read_overrides();
     void mark_sparse_layers();
     void mark_shared_layers();
+    void mark_choosing_layers();
     void add(Part part, std::int64_t n) { shape_.n_elems[static_cast<std::size_t>(part)] += n; }
     void add_attention(const Layer& layer);
     void add_latent_attention(const Layer& layer);
     void add_linear_attention();
     void add_ffn(const Layer& layer, std::size_t index);
     void add_experts();
-    void keep(std::string_view kind, std::int64_t elems, std::int64_t window, std::int64_t state);
+    void keep(KeptState state);
+    [[nodiscard]] bool has_experts() {
+        return family_.experts != Experts::none &&
+               (family_.experts != Experts::beside_mlp || flag("enable_moe_block", false));
+    }
     [[nodiscard]] bool is(std::string_view type) const { return family_.model_type == type; }
 
     const JsonCursor& config_;
@@ -187,7 +196,7 @@ void Reader::read_overrides() {
 }
 
 void Reader::mark_sparse_layers() {
-    if (family_.experts == Experts::none) return;
+    if (!has_experts()) return;
     const auto listed = config_.find("mlp_layer_types");
     const auto dense_only = config_.find("mlp_only_layers");
     const std::int64_t step = count("decoder_sparse_step", 1, 1);
@@ -213,6 +222,22 @@ void Reader::mark_shared_layers() {
         layers_[i].shares_kv = static_cast<std::int64_t>(layers_.size() - i) <= shared;
 }
 
+// GLM-5: layers that choose the positions they and those after them see.
+void Reader::mark_choosing_layers() {
+    const auto pattern = config_.string_or("index_topk_pattern", "");
+    const std::int64_t every = count("index_topk_freq", 1, 1), skip = count("index_skip_topk_offset", 2);
+    const auto types = config_.find("indexer_types");
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+        const auto index = static_cast<std::int64_t>(i);
+        layers_[i].chooses = std::max<std::int64_t>(index - skip + 1, 0) % every == 0;
+        if (pattern && i < pattern->size()) layers_[i].chooses = (*pattern)[i] == 'F';
+        if (types && types->value().is_array() && i < types->value().get_array().size()) {
+            const Json& type = types->value().get_array()[i];
+            layers_[i].chooses = type.is_string() && type.get_string() == "full";
+        }
+    }
+}
+
 void Reader::read_layers() {
     Layer plain;
     plain.n_heads = needed("num_attention_heads", kCountMax);
@@ -223,6 +248,7 @@ void Reader::read_layers() {
     if (config_.find("sliding_window") && flag("use_sliding_window", true))
         window_ = count("sliding_window", 0, 0, std::int64_t{1} << 26);
     read_layer_types();
+    if (is("gemma4_text")) layers_.back().kind = "full_attention";  // as its class has it
     const std::int64_t global_dim = count("global_head_dim", 0),
                        sliding_heads = count("num_sliding_attention_heads", 0);
     const std::int64_t global_kv = count("num_global_key_value_heads", 0);
@@ -235,23 +261,27 @@ void Reader::read_layers() {
     read_overrides();
     mark_sparse_layers();
     mark_shared_layers();
+    if (is("glm_moe_dsa")) mark_choosing_layers();
 }
 
-void Reader::keep(std::string_view kind, std::int64_t elems, std::int64_t window, std::int64_t state) {
-    for (KeptState& kept : shape_.states)
-        if (kept.kind == kind && kept.elems_per_position == elems && kept.window == window &&
-            kept.state_elems == state) {
+void Reader::keep(KeptState state) {
+    for (KeptState& kept : shape_.states) {
+        state.n_layers = kept.n_layers;
+        if (kept == state) {
             ++kept.n_layers;
             return;
         }
-    shape_.states.push_back({std::string(kind), 1, elems, window, state});
+    }
+    state.n_layers = 1;
+    shape_.states.push_back(std::move(state));
 }
 
 void Reader::add_attention(const Layer& layer) {
     const std::int64_t q = layer.n_heads * layer.head_dim, kv = layer.n_kv_heads * layer.head_dim;
     const bool bias = flag("attention_bias", is("gpt_oss"));
     add(Part::attention, d_ * q * (family_.gated_query ? 2 : 1) + q * d_);
-    if (!layer.shares_kv) add(Part::attention, 2 * d_ * kv);
+    const bool values_are_keys = layer.kind == "full_attention" && flag("attention_k_eq_v", false);
+    if (!layer.shares_kv) add(Part::attention, (values_are_keys ? 1 : 2) * d_ * kv);
     if (bias || family_.qkv_bias) add(Part::other, q + 2 * kv);
     if (bias && family_.output_bias) add(Part::other, d_);
     if (is("gpt_oss")) add(Part::other, layer.n_heads);           // sinks
@@ -260,8 +290,14 @@ void Reader::add_attention(const Layer& layer) {
     if (normed) add(Part::other, layer.head_dim * (layer.shares_kv ? 1 : 2));
     shape_.attention_width += q;
     if (layer.shares_kv) return;
-    const bool sliding = layer.kind == "sliding_attention" && window_ > 0;
-    keep(sliding ? "sliding window" : "attention", 2 * kv, sliding ? window_ : 0, 0);
+    // An embedder's window reaches ahead too: a text is one step, and all of it is kept.
+    const bool ahead = is("gemma3_text") && flag("use_bidirectional_attention", false);
+    const bool sliding = layer.kind == "sliding_attention" && window_ > 0 && !ahead;
+    keep({.kind = sliding ? "sliding window" : "attention",
+          .elems_per_position = 2 * kv,
+          .window = sliding ? window_ : 0,
+          .n_kv_heads = static_cast<int>(layer.n_kv_heads),
+          .head_dim = static_cast<int>(layer.head_dim)});
 }
 
 // Multi-head latent attention: what is kept is the latent and one rotated key for all heads.
@@ -278,15 +314,16 @@ void Reader::add_latent_attention(const Layer& layer) {
     add(Part::attention,
         d_ * (rank + rope) + rank * layer.n_heads * (nope + value) + layer.n_heads * value * d_);
     add(Part::other, rank);
+    if (flag("attention_bias", false)) add(Part::other, q_rank + rank + rope + d_);
     std::int64_t indexer = 0;
-    if (is("glm_moe_dsa")) {
+    if (layer.chooses) {
         indexer = count("index_head_dim", 128);
         const std::int64_t heads = count("index_n_heads", 32);
         add(Part::attention, q_rank * heads * indexer + d_ * indexer + d_ * heads);
         add(Part::other, 2 * indexer);
     }
     shape_.attention_width += q;
-    keep("latent", rank + rope + indexer, 0, 0);
+    keep({.kind = "latent", .elems_per_position = rank + rope + indexer});
 }
 
 void Reader::add_linear_attention() {
@@ -299,7 +336,10 @@ void Reader::add_linear_attention() {
     add(Part::attention, d_ * (conv + n_values * value) + n_values * value * d_);
     add(Part::other, 2 * d_ * n_values + conv * kernel + 2 * n_values + value);
     shape_.is_hybrid = true;
-    keep("linear attention", 0, 0, n_values * key * value + conv * kernel);
+    const std::int64_t padded = (value + 15) / 16 * 16;  // models/program.h, DeltaSpec
+    keep({.kind = "linear attention",
+          .state_elems = n_values * key * value + conv * kernel,
+          .recurrent_floats = n_values * key * padded + conv * (kernel - 1)});
 }
 
 void Reader::add_experts() {
@@ -309,8 +349,13 @@ void Reader::add_experts() {
     add(Part::experts, 3 * n * d_ * width);
     add(Part::router, n * d_);
     if (family_.experts == Experts::gpt_oss) {
-        add(Part::experts, n * (2 * width + d_));  // biases
+        add(Part::other, n * (2 * width + d_));  // biases
         add(Part::router, n);
+    }
+    // A router's own scales, a scale an expert, and three norms more.
+    if (family_.experts == Experts::beside_mlp) {
+        add(Part::router, d_ + n);
+        add(Part::other, 3 * d_);
     }
     // Biases that choose experts and do not weigh them.
     if (is("deepseek_v3") || is("glm4_moe") || is("glm_moe_dsa") || is("step3p5")) add(Part::router, n);
@@ -323,7 +368,8 @@ void Reader::add_experts() {
 }
 
 void Reader::add_ffn(const Layer& layer, std::size_t index) {
-    if (layer.is_sparse) return add_experts();
+    if (layer.is_sparse) add_experts();
+    if (layer.is_sparse && family_.experts != Experts::beside_mlp) return;
     std::int64_t width = needed("intermediate_size");
     if (flag("use_double_wide_mlp", false) && layers_[index].shares_kv) width *= 2;
     add(Part::ffn, 3 * d_ * width);
@@ -338,11 +384,14 @@ Result<ModelShape> Reader::shape() {
     shape_.vocab = needed("vocab_size", 1 << 24);
     shape_.context_max = count("max_position_embeddings", 2048, 1, std::int64_t{1} << 26);
     shape_.tied = flag("tie_word_embeddings", family_.tied_default);
-    if (family_.experts != Experts::none)
+    if (has_experts())
         for (const char* key : {"num_experts", "num_local_experts", "n_routed_experts"})
             if (config_.find(key)) shape_.n_experts = static_cast<int>(count(key, 0, 1, kCountMax));
     shape_.n_experts_used =
-        shape_.n_experts > 0 ? static_cast<int>(count("num_experts_per_tok", 1, 1, shape_.n_experts)) : 0;
+        shape_.n_experts > 0
+            ? static_cast<int>(
+                  count(is("gemma4_text") ? "top_k_experts" : "num_experts_per_tok", 1, 1, shape_.n_experts))
+            : 0;
     read_layers();
     shape_.n_layers = static_cast<int>(layers_.size());
     add(Part::embedding, shape_.vocab * d_);

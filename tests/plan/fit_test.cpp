@@ -34,7 +34,8 @@ TEST(Fit, SumsOfEmberAreTheFiles) {
     ASSERT_EQ(plan->rows.size(), 2u);
     const FitRow& stored = plan->rows[0];
     EXPECT_EQ(stored.weight_bytes, bytes + embedding);  // the tied head is packed beside the rows of the file
-    EXPECT_EQ(stored.kv_bytes, 3u * 100u * 3072u);
+    // 7 blocks of 16 positions, and one for a fork to copy, as models/state_pools.h says.
+    EXPECT_EQ(stored.kv_bytes, 3u * 8u * 16u * 3072u);
     EXPECT_TRUE(stored.fits);
     EXPECT_EQ(stored.context_max, 2048);
     EXPECT_NEAR(stored.decode_ceiling * static_cast<double>(stored.bytes_per_token), 1e9, 1);

@@ -106,7 +106,7 @@ TEST(Outlook, NonsenseIsRefusedByField) {
     EXPECT_EQ(fault([](OutlookRequest&) {}), "accepted");
     EXPECT_EQ(fault([](OutlookRequest& r) { r.use.context = 1 << 30; }).find("context:"), 0u);
     EXPECT_EQ(fault([](OutlookRequest& r) { r.use.sequences = 0; }).find("sequences:"), 0u);
-    EXPECT_EQ(fault([](OutlookRequest& r) { r.use.kv_bits = -1; }).find("kv_bits:"), 0u);
+    EXPECT_EQ(fault([](OutlookRequest& r) { r.host_read_bytes_per_second = -1; }).find("ram_bandwidth:"), 0u);
     EXPECT_EQ(fault([](OutlookRequest& r) { r.host_bytes = -1; }).find("memory:"), 0u);
     EXPECT_EQ(fault([](OutlookRequest& r) { r.devices.clear(); }).find("devices:"), 0u);
     EXPECT_EQ(fault([](OutlookRequest& r) {

@@ -87,6 +87,9 @@ TEST(Shape, FilesGiveTheirOwnBytes) {
         ASSERT_TRUE(shape->stored_bytes.has_value());
         std::uint64_t bytes = 0;
         for (const std::uint64_t part : *shape->stored_bytes) bytes += part;
+        std::uint64_t by_type = 0;
+        for (const auto& [type, of] : shape->stored_types) by_type += of;
+        EXPECT_EQ(by_type, bytes);
         const std::uint64_t header = 8 + [&] {
             const std::string file = read_text(folder / "model.safetensors", 1 << 28).value();
             std::uint64_t n = 0;

@@ -1,9 +1,9 @@
-// tests/compress/recipe_test.cpp - what is quantized and what is not: names of real checkpoints.
-#include "compress/recipe.h"
+// tests/models/recipe_test.cpp - what is quantized and what is not: names of real checkpoints.
+#include "models/recipe.h"
 
 #include <gtest/gtest.h>
 
-namespace hearth::compress {
+namespace hearth::models {
 namespace {
 
 TEST(Recipe, GlobsTakeDotsLiterally) {
@@ -54,4 +54,4 @@ TEST(Recipe, KeepsWhatCannotBeQuantized) {
 }
 
 }  // namespace
-}  // namespace hearth::compress
+}  // namespace hearth::models

@@ -1,9 +1,9 @@
-// compress/recipe.cpp - the default exclusions.
-#include "compress/recipe.h"
+// models/recipe.cpp - the default exclusions.
+#include "models/recipe.h"
 
 #include <fmt/format.h>
 
-namespace hearth::compress {
+namespace hearth::models {
 namespace {
 
 struct Exclusion {
@@ -78,4 +78,4 @@ std::string kept_because(std::string_view name, DType dtype, const Shape& shape,
     return {};
 }
 
-}  // namespace hearth::compress
+}  // namespace hearth::models

@@ -1,4 +1,5 @@
-// compress/recipe.h - which tensors are quantized, which stay, and why.
+// models/recipe.h - which tensors are quantized to NVFP4, which stay, and why: the quantizer's table and the
+// planner's.
 #pragma once
 
 #include <span>
@@ -8,7 +9,7 @@
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
-namespace hearth::compress {
+namespace hearth::models {
 
 // A glob over the whole name: '*' is any run of characters, everything else, the dot too, is itself.
 bool glob_matches(std::string_view pattern, std::string_view name);
@@ -18,4 +19,4 @@ bool glob_matches(std::string_view pattern, std::string_view name);
 std::string kept_because(std::string_view name, DType dtype, const Shape& shape, std::int64_t group,
                          std::span<const std::string> keep_globs);
 
-}  // namespace hearth::compress
+}  // namespace hearth::models
