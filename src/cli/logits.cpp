@@ -34,6 +34,7 @@ Result<int> run(const Options& options, const GlobalOptions& global) {
     HEARTH_TRY(const auto engine, engine::Engine::open(model, {.threads = global.threads,
                                                                .batch_max = 1,
                                                                .chunk_tokens = options.chunk,
+                                                               .context_max = static_cast<int>(n_tokens),
                                                                .exact = options.exact,
                                                                .kv = options.kv}));
     HEARTH_TRY(formats::NpyWriter file,

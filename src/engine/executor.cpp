@@ -75,9 +75,10 @@ Status Executor::allocate(std::int64_t tokens_max, std::int64_t context_max) {
     const auto n_workers = static_cast<std::uint64_t>(pool_->size());
     HEARTH_TRY(scratch_,
                arena_.take<float>(static_cast<std::uint64_t>(scratch_per_worker_) * n_workers, "scratch"));
-    for (const auto& frequencies : model_->rope_frequencies) {
+    for (const models::RopeSpec& rope : program.ropes) {
         Rotation rotation;
-        rotation.n_pairs = static_cast<std::int64_t>(frequencies.size());
+        rotation.frequencies = models::rope_frequencies(rope.config, rope.head_dim, context_max);
+        rotation.n_pairs = static_cast<std::int64_t>(rotation.frequencies.size());
         const auto angles = static_cast<std::uint64_t>(tokens_max * rotation.n_pairs);
         HEARTH_TRY(rotation.cos, arena_.take<float>(angles, "RoPE angles"));
         HEARTH_TRY(rotation.sin, arena_.take<float>(angles, "RoPE angles"));
@@ -128,11 +129,10 @@ void Executor::place_tokens(std::span<const StepPart> parts) {
 // Angles in float32, then their cosine in double: what transformers computes, to the last bits.
 void Executor::find_angles() {
     for (std::size_t r = 0; r < rotations_.size(); ++r) {
-        const auto& frequencies = model_->rope_frequencies[r];
         const double factor = model_->program.ropes[r].config.attention_factor;
         std::size_t at = 0;
         for (const Place& place : places_)
-            for (const float frequency : frequencies) {
+            for (const float frequency : rotations_[r].frequencies) {
                 const auto angle = static_cast<double>(static_cast<float>(place.position) * frequency);
                 rotations_[r].cos[at] = static_cast<float>(std::cos(angle) * factor);
                 rotations_[r].sin[at++] = static_cast<float>(std::sin(angle) * factor);

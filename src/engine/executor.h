@@ -155,6 +155,7 @@ class Executor {
     struct Rotation {
         std::span<float> cos, sin;  // [tokens_max, n_pairs] of this step's positions
         std::int64_t n_pairs = 0;
+        std::vector<float> frequencies;
     };
     std::vector<Rotation> rotations_;                         // by row of Program::ropes
     std::vector<Place> places_;                               // by row of the step

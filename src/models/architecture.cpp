@@ -17,17 +17,6 @@ const std::array kArchitectures = {
 };
 #undef HEARTH_ARCH
 
-// Whether `word` is one of the words of `list`, which one space parts.
-bool has_word(std::string_view list, std::string_view word) {
-    if (word.empty() || word.find(' ') != std::string_view::npos) return false;
-    for (std::size_t at = 0; at <= list.size();) {
-        const std::size_t end = std::min(list.find(' ', at), list.size());
-        if (list.substr(at, end - at) == word) return true;
-        at = end + 1;
-    }
-    return false;
-}
-
 template <class Matches>
 const Architecture* find_row(Matches&& matches) {
     const auto row = std::find_if(kArchitectures.begin(), kArchitectures.end(),
@@ -47,6 +36,16 @@ std::string joined(const char* const Architecture::*words) {
     return names;
 }
 }  // namespace
+
+bool has_word(std::string_view list, std::string_view word) {
+    if (word.empty() || word.find(' ') != std::string_view::npos) return false;
+    for (std::size_t at = 0; at <= list.size();) {
+        const std::size_t end = std::min(list.find(' ', at), list.size());
+        if (list.substr(at, end - at) == word) return true;
+        at = end + 1;
+    }
+    return false;
+}
 
 const Architecture* find_architecture(std::string_view name) {
     return find_row([&](const Architecture& a) { return a.name == name; });

@@ -33,7 +33,7 @@ struct Architecture {
     const char* layers_prefix = "layers.";
     const char* eps_key = "rms_norm_eps";
     const char* activation_key = "hidden_act";
-    const char* activation = "silu";
+    const char* activation = "silu";  // those that run, the default first, a space between
     // What the family's configs say beyond the shared keys; may be null.
     Status (*read_hf)(const JsonCursor& config, ModelConfig& c) = nullptr;
     Status (*read_gguf)(const GgufKeys& keys, ModelConfig& c) = nullptr;
@@ -46,8 +46,10 @@ struct Architecture {
 const Architecture* find_architecture(std::string_view name);   // by our name; null: unknown
 const Architecture* find_by_model_type(std::string_view type);  // transformers'
 const Architecture* find_by_gguf_name(std::string_view name);   // GGUF's
-std::span<const Architecture* const> architectures();           // all, in the order of arch/list.def
-std::string architecture_names();                               // model types: "llama, qwen3, qwen3_moe"
+// Whether `word` is one of the words of `list`, which one space parts.
+bool has_word(std::string_view list, std::string_view word);
+std::span<const Architecture* const> architectures();  // all, in the order of arch/list.def
+std::string architecture_names();                      // model types: "llama, qwen3, qwen3_moe"
 std::string gguf_architecture_names();
 
 }  // namespace hearth::models

@@ -107,17 +107,24 @@ Status check(const ModelConfig& c, const std::string& where) {
     if (c.head_dim % 2 != 0) return refuse("expected an even head_dim for RoPE", c.head_dim);
     if (rotary_pairs(c.rope, c.head_dim) < 1 || 2 * rotary_pairs(c.rope, c.head_dim) > c.head_dim)
         return refuse("expected dimensions of a head that rotate in pairs", c.head_dim);
+    for (const auto* divisors : {&c.rope.frequency_divisors, &c.rope.long_divisors})
+        if (!divisors->empty() &&
+            divisors->size() != static_cast<std::size_t>(rotary_pairs(c.rope, c.head_dim)))
+            return refuse("expected a factor for each pair that rotates", static_cast<int>(divisors->size()));
     if (!(c.rms_eps > 0 && c.rms_eps < 1))
         return fail(Fault::out_of_range, "{}: expected an RMS epsilon in (0, 1), saw {}", where, c.rms_eps);
     return check_layers(c, where);
 }
 
 // In float32, step by step as transformers' modeling_rope_utils.py, so that angles at far positions agree.
-std::vector<float> rope_frequencies(const RopeConfig& rope, int head_dim) {
+std::vector<float> rope_frequencies(const RopeConfig& rope, int head_dim, std::int64_t context) {
     const bool proportional = rope.scaling == RopeConfig::Scaling::proportional;
     const int dims = proportional ? head_dim : static_cast<int>(head_dim * rope.partial);
     const int turning = proportional ? static_cast<int>(rope.partial * head_dim / 2) : dims;
     const YarnRamp ramp(rope, dims);
+    const bool goes_far = static_cast<double>(context) > rope.original_context;
+    const auto& divisors =
+        goes_far && !rope.long_divisors.empty() ? rope.long_divisors : rope.frequency_divisors;
     std::vector<float> frequencies(static_cast<std::size_t>(rotary_pairs(rope, head_dim)));
     for (int i = 0; i < std::min(turning, static_cast<int>(frequencies.size())); ++i) {
         const float exponent = static_cast<float>(2 * i) / static_cast<float>(dims);
@@ -129,7 +136,7 @@ std::vector<float> rope_frequencies(const RopeConfig& rope, int head_dim) {
             const float near = 1 - ramp.at(i);
             f = 1.0f / (static_cast<float>(rope.factor) * period) * (1 - near) + f * near;
         }
-        if (!rope.frequency_divisors.empty()) f /= rope.frequency_divisors[static_cast<std::size_t>(i)];
+        if (static_cast<std::size_t>(i) < divisors.size()) f /= divisors[static_cast<std::size_t>(i)];
         frequencies[static_cast<std::size_t>(i)] = f;
     }
     return frequencies;

@@ -26,7 +26,9 @@ struct RopeConfig {
     bool truncate = true;                              // yarn: whole dimensions at the ramp's ends
     double mscale_all_dim = 0;                         // yarn: latent attention's scores grow by its square
     double attention_factor = 1;                       // yarn: multiplies cosine and sine
-    std::vector<float> frequency_divisors = {};        // per pair, from GGUF's rope_freqs.weight; empty: none
+    // Per pair, empty: none: GGUF's rope_freqs.weight or LongRoPE's short factors; and LongRoPE's long ones,
+    // for contexts beyond the original.
+    std::vector<float> frequency_divisors = {}, long_divisors = {};
 };
 
 // How a token picks experts.
@@ -95,6 +97,7 @@ struct ModelConfig {
         return !sparse.empty() && sparse[static_cast<std::size_t>(layer)];
     }
     bool bidirectional = false;     // every position sees every other, within windows on both sides
+    bool gelu_tanh = false;         // GELU by its tanh, where the family leaves it to the config
     bool headless = false;          // rows give hidden states, not logits
     bool norm_bias = false;         // of layer norms, where the family leaves it to the config
     std::int64_t type_vocab = 0;    // BERT: rows of the table of token types; text alone has type 0
@@ -116,8 +119,10 @@ Result<ModelConfig> read_gguf_config(const formats::Gguf& file, const std::strin
 Status add_eos_ids(const JsonCursor& config, ModelConfig& to);
 
 // Angular frequency of each pair of dimensions, scaling applied, float32 as transformers has it: half of the
-// dimensions that rotate.
-std::vector<float> rope_frequencies(const RopeConfig& rope, int head_dim);
+// dimensions that rotate. `context`: positions that a text may reach. LongRoPE has one set of frequencies for
+// texts within the original context and one for longer ones; keys that are kept cannot change theirs, so an
+// engine takes one for good, as others do.
+std::vector<float> rope_frequencies(const RopeConfig& rope, int head_dim, std::int64_t context);
 // Pairs of a head's dimensions that rotate.
 [[nodiscard]] inline int rotary_pairs(const RopeConfig& rope, int head_dim) {
     if (rope.scaling == RopeConfig::Scaling::proportional) return head_dim / 2;

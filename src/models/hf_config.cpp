@@ -29,28 +29,59 @@ Status read_yarn(const JsonCursor& nested, double context_max, RopeConfig& rope)
     return {};
 }
 
+Result<std::vector<float>> read_factors(const JsonCursor& nested, std::string_view key) {
+    std::vector<float> factors;
+    HEARTH_TRY(const JsonCursor list, nested.at(key));
+    HEARTH_TRY(const std::size_t n, list.array_size());
+    for (std::size_t i = 0; i < n; ++i) {
+        HEARTH_TRY(const JsonCursor entry, list.at(i));
+        HEARTH_TRY(const double factor, entry.number());
+        if (!(factor > 0))
+            return fail(Fault::out_of_range, "{}: expected positive numbers, saw {}", list.where(), factor);
+        factors.push_back(static_cast<float>(factor));
+    }
+    return factors;
+}
+
+// Source: transformers, modeling_rope_utils.py, _compute_longrope_parameters.
+Status read_longrope(const JsonCursor& nested, double context_max, RopeConfig& rope) {
+    HEARTH_TRY(rope.frequency_divisors, read_factors(nested, "short_factor"));
+    HEARTH_TRY(rope.long_divisors, read_factors(nested, "long_factor"));
+    HEARTH_TRY(rope.original_context, nested.number_or("original_max_position_embeddings", context_max));
+    HEARTH_TRY(const double factor, nested.number_or("factor", context_max / rope.original_context));
+    const double grown = factor <= 1 || rope.original_context <= 1
+                             ? 1
+                             : std::sqrt(1 + std::log(factor) / std::log(rope.original_context));
+    HEARTH_TRY(rope.attention_factor, nested.number_or("attention_factor", grown));
+    return {};
+}
+
 Status read_scaling(const JsonCursor& nested, double context_max, RopeConfig& rope) {
     HEARTH_TRY(std::string type, nested.string_or("rope_type", ""));
     if (type.empty()) {
         HEARTH_TRY(type, nested.string_or("type", "default"));
     }
-    if (type == "default") return {};
+    // Dynamic scaling begins beyond max_position_embeddings, where no text here goes.
+    if (type == "default" || type == "dynamic") return {};
     if (type == "yarn") return read_yarn(nested, context_max, rope);
+    if (type == "longrope" || type == "su") return read_longrope(nested, context_max, rope);
     if (type == "proportional") {
         rope.scaling = RopeConfig::Scaling::proportional;
         HEARTH_TRY(rope.factor, nested.number_or("factor", 1));
         return {};
     }
     if (type != "linear" && type != "llama3")
-        return fail(Fault::unsupported,
-                    "{}: expected rope_type default, linear, llama3, yarn or proportional, saw \"{}\"",
-                    nested.where(), type);
+        return fail(
+            Fault::unsupported,
+            "{}: expected rope_type default, linear, dynamic, llama3, yarn, longrope or proportional, "
+            "saw \"{}\"",
+            nested.where(), type);
     HEARTH_TRY(rope.factor, nested.number_or("factor", 1));
     rope.scaling = type == "linear" ? RopeConfig::Scaling::linear : RopeConfig::Scaling::llama3;
     if (type == "linear") return {};
     HEARTH_TRY(rope.low_freq_factor, nested.number_or("low_freq_factor", 1));
     HEARTH_TRY(rope.high_freq_factor, nested.number_or("high_freq_factor", 4));
-    HEARTH_TRY(rope.original_context, nested.number_or("original_max_position_embeddings", 8192));
+    HEARTH_TRY(rope.original_context, nested.number_or("original_max_position_embeddings", context_max));
     return {};
 }
 
@@ -211,11 +242,12 @@ Result<ModelConfig> read_hf_config(const Json& json, const std::string& where) {
     HEARTH_TRY(c.attention_bias, config.boolean_or("attention_bias", false));
     c.output_bias = c.attention_bias;
     HEARTH_TRY(c.mlp_bias, config.boolean_or("mlp_bias", false));
+    const std::string_view activations = architecture->activation;
     HEARTH_TRY(const std::string activation,
-               config.string_or(architecture->activation_key, architecture->activation));
-    if (activation != architecture->activation)
-        return fail(Fault::unsupported, "{}/{}: expected {}, saw \"{}\"", where, architecture->activation_key,
-                    architecture->activation, activation);
+               config.string_or(architecture->activation_key, activations.substr(0, activations.find(' '))));
+    if (!has_word(activations, activation))
+        return fail(Fault::unsupported, "{}/{}: expected one of {}, saw \"{}\"", where,
+                    architecture->activation_key, activations, activation);
     HEARTH_TRY_STATUS(read_ids(config, c));
     if (c.has_other_towers) HEARTH_TRY_STATUS(read_ids(whole, c));
     if (const auto quantization = whole.find("quantization_config")) {

@@ -140,8 +140,6 @@ Result<std::shared_ptr<const Model>> load_model(const fs::path& path, ThreadPool
         log::warning("{}: its text part alone is loaded; vision and audio are left aside", model->name);
     model->program = find_architecture(config.architecture)->build(config);
     if (auto ok = load_tensors(*model, pool); !ok) return fail(ok.error().at(path.string()));
-    for (const RopeSpec& rope : model->program.ropes)
-        model->rope_frequencies.push_back(rope_frequencies(rope.config, rope.head_dim));
 
     if (auto tokenizer = load_tokenizer(path)) {
         model->tokenizer = std::move(*tokenizer);

@@ -35,11 +35,10 @@ class Model {
     std::string name;       // the folder's or file's name, for APIs and reports
     Checkpoint checkpoint;  // keeps the files mapped
     Program program;
-    std::vector<LoadedTensor> tensors;                 // by TensorId
-    Arena arena;                                       // what the packed weights live in
-    std::vector<std::vector<float>> rope_frequencies;  // by row of Program::ropes
-    std::optional<text::Tokenizer> tokenizer;          // absent in bare weights
-    std::optional<LoadedTemplate> chat_template;       // absent in base models
+    std::vector<LoadedTensor> tensors;            // by TensorId
+    Arena arena;                                  // what the packed weights live in
+    std::optional<text::Tokenizer> tokenizer;     // absent in bare weights
+    std::optional<LoadedTemplate> chat_template;  // absent in base models
     std::uint64_t weight_bytes = 0;  // as packed: what decoding one token reads, embedding rows aside
 };
 

@@ -67,7 +67,7 @@ TEST(Config, RefusesWhatItWouldComputeWrongly) {
     EXPECT_EQ(fault("model_type", "gpt_bigcode"), Fault::unsupported);
     EXPECT_EQ(fault("hidden_act", "gelu"), Fault::unsupported);
     EXPECT_EQ(fault("layer_types", {"linear_attention"}), Fault::internal);  // not read without a window
-    EXPECT_EQ(fault("rope_parameters", {{"rope_type", "longrope"}, {"factor", 4}}), Fault::unsupported);
+    EXPECT_EQ(fault("rope_parameters", {{"rope_type", "axial"}, {"factor", 4}}), Fault::unsupported);
     EXPECT_EQ(fault("rope_parameters", {{"rope_type", "yarn"}, {"factor", -4}}), Fault::out_of_range);
     EXPECT_EQ(fault("rope_parameters", {{"rope_type", "default"}, {"partial_rotary_factor", 0.5}}),
               Fault::unsupported);
@@ -99,7 +99,37 @@ TEST(Config, OldAndNewSpellingsOfRopeAgree) {
     const auto a = read_hf_config(old, "old"), b = read_hf_config(fresh, "fresh");
     ASSERT_OK(a);
     ASSERT_OK(b);
-    EXPECT_EQ(rope_frequencies(a->rope, 128), rope_frequencies(b->rope, 128));
+    EXPECT_EQ(rope_frequencies(a->rope, 128, 4096), rope_frequencies(b->rope, 128, 4096));
+}
+
+TEST(Config, LongRopeHasAFactorForEachPair) {
+    Json config = ember_config();
+    const auto factors = [](std::size_t n, double value) {
+        boost::json::array list;
+        list.resize(n);
+        std::fill(list.begin(), list.end(), Json(value));
+        return list;
+    };
+    const auto read = [&](std::size_t n_short, std::size_t n_long, double value) {
+        config.as_object()["rope_parameters"] = {{"rope_type", "longrope"},
+                                                 {"rope_theta", 10000.0},
+                                                 {"short_factor", factors(n_short, 1)},
+                                                 {"long_factor", factors(n_long, value)},
+                                                 {"original_max_position_embeddings", 100}};
+        return read_hf_config(config, "config.json");
+    };
+    const auto model = read_hf_config(ember_config(), "config.json");
+    ASSERT_OK(model);
+    const auto n = static_cast<std::size_t>(rotary_pairs(model->rope, model->head_dim));
+    const auto good = read(n, n, 4);
+    ASSERT_OK(good);
+    const auto near = rope_frequencies(good->rope, good->head_dim, 100);
+    const auto far = rope_frequencies(good->rope, good->head_dim, 101);
+    for (std::size_t i = 0; i < n; ++i) EXPECT_EQ(near[i], 4 * far[i]);
+    EXPECT_EQ(read(n - 1, n, 4).error().fault, Fault::out_of_range);
+    EXPECT_EQ(read(n, n + 1, 4).error().fault, Fault::out_of_range);
+    EXPECT_EQ(read(n, n, 0).error().fault, Fault::out_of_range);
+    EXPECT_EQ(read(n, n, -1).error().fault, Fault::out_of_range);
 }
 
 // What a stranger's folder may hold: each is refused with the tensor's name.

@@ -12,6 +12,8 @@ Status read_hf(const JsonCursor& config, ModelConfig& c) {
     if (positions != "absolute" || decodes)
         return fail(Fault::unsupported, "{}: expected an encoder with absolute positions, saw {}{}",
                     config.where(), positions, decodes ? " and a decoder" : "");
+    HEARTH_TRY(const std::string activation, config.string_or("hidden_act", "gelu"));
+    c.gelu_tanh = activation != "gelu";
     HEARTH_TRY(c.type_vocab, config.integer_or("type_vocab_size", 2, 1, kVocabSizeMax));
     c.bidirectional = c.headless = true;
     return {};
@@ -38,7 +40,8 @@ Program build(const ModelConfig& c) {
         b.add(x, b.linear("h", attended, "attention.output.dense", Role::attn_output, c.d_model, true));
         b.layer_norm(x, x, "attention.output.LayerNorm", true);
         const ValueId up = b.linear("up", x, "intermediate.dense", Role::ffn_up, c.d_ff, true);
-        const ValueId active = b.activate("up", up, Activation::gelu_erf);
+        const ValueId active =
+            b.activate("up", up, c.gelu_tanh ? Activation::gelu_tanh : Activation::gelu_erf);
         b.add(x, b.linear("h", active, "output.dense", Role::ffn_down, c.d_model, true));
         b.layer_norm(x, x, "output.LayerNorm", true);
     }
@@ -79,7 +82,7 @@ const Architecture k_bert = {.name = "bert",
                              .embedding_module = "embeddings.word_embeddings",
                              .layers_prefix = "encoder.layer.",
                              .eps_key = "layer_norm_eps",
-                             .activation = "gelu",
+                             .activation = "gelu gelu_new gelu_pytorch_tanh",
                              .read_hf = read_hf,
                              .read_gguf = read_gguf,
                              .gguf_modules = kModules,

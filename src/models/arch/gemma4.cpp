@@ -20,18 +20,22 @@ int kv_layer(const ModelConfig& c, int layer) {
 
 // transformers 5 moves what full layers have of their own into per_layer_config.
 Status read_full_heads(const JsonCursor& config, ModelConfig& c) {
-    HEARTH_TRY(c.full_head_dim, read_count(config, "global_head_dim", 512, kHeadDimMax));
     HEARTH_TRY(c.values_are_keys, config.boolean_or("attention_k_eq_v", false));
-    if (c.values_are_keys) {
-        HEARTH_TRY(c.full_kv_heads,
-                   read_count(config, "num_global_key_value_heads", c.n_kv_heads, kHeadsMax));
-    }
     const auto per_layer = config.find("per_layer_config");
-    if (!per_layer) return {};
+    if (!per_layer) {
+        HEARTH_TRY(c.full_head_dim, read_count(config, "global_head_dim", 512, kHeadDimMax));
+        if (c.values_are_keys) {
+            HEARTH_TRY(c.full_kv_heads,
+                       read_count(config, "num_global_key_value_heads", c.n_kv_heads, kHeadsMax));
+        }
+        return {};
+    }
+    // What it does not name is as in the layers with a window.
+    c.full_head_dim = c.head_dim;
     for (int i = 0; i < c.n_layers; ++i) {
         const auto layer = per_layer->find(fmt::format("{}", i));
         if (!layer || c.window_of(i) > 0) continue;
-        HEARTH_TRY(c.full_head_dim, read_count(*layer, "head_dim", c.full_head_dim, kHeadDimMax));
+        HEARTH_TRY(c.full_head_dim, read_count(*layer, "head_dim", c.head_dim, kHeadDimMax));
         HEARTH_TRY(c.full_kv_heads, read_count(*layer, "num_key_value_heads", c.n_kv_heads, kHeadsMax));
     }
     return {};
@@ -87,6 +91,10 @@ Status read_hf(const JsonCursor& config, ModelConfig& c) {
                     config.where(), c.vocab, rows);
     HEARTH_TRY_STATUS(read_experts(config, c));
     HEARTH_TRY(c.final_softcap, config.number_or("final_logit_softcapping", 0));
+    HEARTH_TRY(const std::string both_ways, config.string_or("use_bidirectional_attention", "vision"));
+    if (both_ways != "vision")  // of image tokens alone
+        return fail(Fault::unsupported, "{}/use_bidirectional_attention: expected vision or null, saw \"{}\"",
+                    config.where(), both_ways);
     c.query_scale = 1;
     c.embedding_scale = std::sqrt(static_cast<double>(c.d_model));
     c.mlp_bias = false;

@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+"""Holds `hearth logits` to transformers on random tiny models of each family (tools/fixtures/random_configs.py).
+
+    python3 tools/check_families.py build/release/src/cli/hearth [--count 20] [--seed 1] [--keep FOLDER] [FAMILY ...]
+
+Each is saved as float32, bfloat16 or float16, in one file or several, in transformers 5's spelling of config.json or
+that of 4.x; transformers loads the very folder that hearth gets. A case fails when hearth refuses it, or when some logit
+is off by more than 1e-4 of the largest, in prefill or in decode after prefill, unless transformers' own float32 is about
+as far from its float64. Exit status: the number that failed.
+"""
+import argparse
+import json
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "fixtures"))
+warnings.filterwarnings("ignore")
+
+import numpy as np
+import torch
+import transformers
+from make_family_fixtures import randomize
+from random_configs import DRAWS, FULL, SLIDING
+from transformers import AutoModel, AutoModelForCausalLM, AutoModelForImageTextToText
+
+ENCODERS = {"bert", "nomic_bert", "modernbert", "embeddinggemma"}
+TOLERANCE = 1e-4
+
+
+def model_class(family: str):
+    if family == "step3p5":  # no class of its own for text
+        return AutoModelForImageTextToText
+    return AutoModel if family in ENCODERS else AutoModelForCausalLM
+
+
+def older_spelling(c: dict) -> bool:
+    """config.json as transformers 4 wrote it, in place; False where it had no way to say this."""
+    ropes = c.pop("rope_parameters", None) or {}
+    flat = ropes.get(FULL, ropes)
+    if c["model_type"] in ("gemma4_text", "step3p7", "ministral3", "modernbert"):
+        return False  # not older than the new spelling, or with keys of their own (drawn in configs)
+    c["torch_dtype"] = c.pop("dtype", "float32")
+    flat = dict(flat)
+    if "rope_theta" in flat:
+        c["rope_theta"] = flat.pop("rope_theta")
+    if "partial_rotary_factor" in flat:
+        c["partial_rotary_factor"] = flat.pop("partial_rotary_factor")
+    if SLIDING in ropes:
+        if ropes[SLIDING]["rope_type"] != "default":
+            return False
+        c["rope_local_base_freq"] = ropes[SLIDING]["rope_theta"]
+    kind = flat.pop("rope_type", "default")
+    key = "type" if kind in ("yarn", "linear") and not c["model_type"].startswith("gemma") else "rope_type"
+    c["rope_scaling"] = None if kind == "default" else flat | {key: kind}
+    if "num_local_experts" in c and c["model_type"] == "qwen3_moe":
+        c["num_experts"] = c.pop("num_local_experts")
+    return True
+
+
+def save(r: random.Random, model, folder: Path) -> str:
+    """One way of storing it; says which."""
+    dtype = r.choice([torch.float32, torch.bfloat16, torch.float16])
+    split = r.random() < 0.3
+    model.to(dtype).save_pretrained(folder, max_shard_size="20KB" if split else "5GB")
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    how = str(dtype).removeprefix("torch.") + (" split" if split else "")
+    path = folder / "config.json"
+    c = json.loads(path.read_text())
+    if r.random() < 0.5 and older_spelling(c):
+        path.write_text(json.dumps(c))
+        how += " older"
+    return how
+
+
+def hearth_logits(binary: str, folder: Path, *flags: str) -> np.ndarray:
+    out = folder / "out.npy"
+    done = subprocess.run([binary, "logits", str(folder), "--ids", str(folder / "ids.json"), "--out", str(out), "--kv",
+                           "f32", *flags], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip().splitlines()[-1])
+    return np.load(out)
+
+
+@torch.no_grad()
+def logits_of(family: str, folder: Path, ids: torch.Tensor, dtype: torch.dtype) -> np.ndarray:
+    model = model_class(family).from_pretrained(folder, dtype=dtype, attn_implementation="eager",
+                                                experts_implementation="eager").eval()
+    out = model(input_ids=ids)
+    return (out.last_hidden_state if family in ENCODERS else out.logits)[0].numpy()
+
+
+def distance(got: np.ndarray, want: np.ndarray) -> float:
+    return np.abs(got - want).max() / np.abs(want).max()
+
+
+def check(binary: str, family: str, seed: str, folder: Path) -> None:
+    r = random.Random(seed)
+    torch.manual_seed(r.getrandbits(32))
+    config = DRAWS[family](r)
+    config._attn_implementation = "eager"
+    model = model_class(family).from_config(config).float().eval()
+    randomize(model)
+    how = save(r, model, folder)
+    ids = torch.randint(0, config.get_text_config().vocab_size, (1, r.choice([1, 40, 90, 150])))
+    want = logits_of(family, folder, ids, torch.float32)
+    (folder / "ids.json").write_text(json.dumps(ids[0].tolist()))
+    runs = [("prefill", [])]
+    if family not in ENCODERS:
+        runs.append(("decode", ["--prefill", str(r.randrange(ids.shape[1]) + 1), "--chunk", str(r.choice([1, 16, 64]))]))
+    for name, flags in runs:
+        error = distance(hearth_logits(binary, folder, *flags), want)
+        if not error < TOLERANCE:
+            own = distance(want, logits_of(family, folder, ids, torch.float64))
+            if own < TOLERANCE / 3:
+                raise RuntimeError(f"{name} ({how}): off by {error:.2e} of the largest")
+            print(f"  {seed}: {name} ({how}) off by {error:.2e}, and transformers' float32 itself by {own:.2e}: not counted")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("hearth")
+    parser.add_argument("families", nargs="*", metavar="FAMILY")
+    parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="where the folders of those that failed go")
+    args = parser.parse_args()
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    n_failed = 0
+    for family in args.families or DRAWS:
+        failed = 0
+        for i in range(args.count):
+            seed = f"{family}-{args.seed}-{i}"
+            folder = Path(tempfile.mkdtemp(prefix=seed))
+            try:
+                check(args.hearth, family, seed, folder)
+            except Exception as error:  # also what transformers refuses: the draws should not ask for it
+                failed += 1
+                print(f"  {seed}: {type(error).__name__}: {str(error)[:300]}", flush=True)
+                if args.keep:
+                    shutil.copytree(folder, args.keep / seed, dirs_exist_ok=True)
+            shutil.rmtree(folder)
+        print(f"{family}: {args.count - failed} of {args.count} agree", flush=True)
+        n_failed += failed
+    sys.exit(min(n_failed, 100))
+
+
+if __name__ == "__main__":
+    main()
