@@ -60,7 +60,7 @@ tl::unexpected<Error> report(jinja::TemplateError caught, std::string_view where
 }  // namespace
 
 struct ChatTemplate::Parsed {
-    jinja::Body body;
+    jinja::Template body;
 };
 
 ChatTemplate::ChatTemplate(std::string source, std::string where, std::unique_ptr<const Parsed> parsed)

@@ -1,5 +1,6 @@
 // tests/text/jinja_test.cpp - templates against Jinja2 3.1.6: probes of each feature, whole chat templates,
 // budgets.
+#include <algorithm>
 #include <boost/json.hpp>
 #include <chrono>
 #include <ctime>
@@ -62,6 +63,27 @@ TEST(Jinja, RendersGeneratedExpressionsAsJinja2) {
         }
     }
     EXPECT_EQ(fixture.at("expressions").get_array().size(), 2500u);
+}
+
+TEST(Jinja, RendersGeneratedTemplatesAsJinja2) {
+    const Json fixture = fixture_json("text/jinja_statements.json");
+    const auto& contexts = fixture.at("contexts").get_array();
+    for (const Json& one : fixture.at("templates").get_array()) {
+        const std::string source(one.at(0).get_string());
+        const auto text = render(source, contexts[static_cast<std::size_t>(one.at(1).as_int64())]);
+        EXPECT_EQ(text.has_value(), !one.at(2).is_null()) << source << "\n"
+                                                          << (text ? "gave " + *text : text.error().message);
+        if (text && !one.at(2).is_null()) {
+            EXPECT_EQ(*text, std::string(one.at(2).get_string())) << source;
+        }
+        if (!text && one.at(3).is_string()) {
+            std::string why(one.at(3).get_string());
+            std::replace(why.begin(), why.end(), '\n', ' ');
+            EXPECT_TRUE(text.error().message.ends_with(why))
+                << source << "\nsays " << text.error().message << "\nnot    " << why;
+        }
+    }
+    EXPECT_EQ(fixture.at("templates").get_array().size(), 600u);
 }
 
 std::string digest(std::string_view text) {  // "length:hash", FNV-1a of 64 bits

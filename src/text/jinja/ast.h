@@ -108,8 +108,15 @@ struct Statement {
     std::vector<ExpressionPtr> targets;
     std::vector<Parameter> parameters;
     std::vector<Body> bodies;
+    std::vector<std::vector<std::string>> unset;  // by body: names undefined until it sets them
     bool recursive = false;
+    bool isolated = false;  // a block: it sees the outermost scope alone
     bool uses_varargs = false, uses_kwargs = false, uses_caller = false;  // macros
+};
+
+struct Template {
+    Body body;
+    std::vector<std::string> unset;  // as Statement's
 };
 
 }  // namespace hearth::text::jinja

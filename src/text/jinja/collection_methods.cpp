@@ -59,6 +59,9 @@ Value index(Interpreter&, const Value& self, const Arguments& arguments) {
     const std::int64_t stop = bound(b[2], size);
     for (std::int64_t i = bound(b[1], 0); i < stop; ++i)
         if (equal(all[static_cast<std::size_t>(i)], *b[0])) return Value(i);
+    const SequenceKind kind = self.sequence().kind;
+    if (kind == SequenceKind::tuple) raise("tuple.index(x): x not in tuple");
+    if (kind == SequenceKind::range) raise("sequence.index(x): x not in sequence");
     raise("{} is not in list", repr(*b[0]));
 }
 
@@ -73,12 +76,22 @@ Value bit_length(Interpreter&, const Value& self, const Arguments&) {
     return Value(bits);
 }
 
+Value conjugate(Interpreter&, const Value& self, const Arguments& arguments) {
+    bind(arguments, "conjugate", {});
+    return self.is_float() ? self : Value(self.integer());
+}
+Value as_integer_ratio(Interpreter&, const Value& self, const Arguments& arguments) {
+    bind(arguments, "as_integer_ratio", {});
+    return Value::tuple({Value(self.integer()), Value(std::int64_t{1})});
+}
+
 using Table = std::pair<std::string_view, Fn>;
 constexpr Table kDictMethods[] = {
     {"keys", keys}, {"values", values}, {"items", items}, {"get", get}, {"copy", copy}};
 constexpr Table kListMethods[] = {{"count", count}, {"index", index}, {"copy", copy}};
-constexpr Table kFloatMethods[] = {{"is_integer", is_integer}};
-constexpr Table kIntegerMethods[] = {{"bit_length", bit_length}};
+constexpr Table kFloatMethods[] = {{"is_integer", is_integer}, {"conjugate", conjugate}};
+constexpr Table kIntegerMethods[] = {
+    {"bit_length", bit_length}, {"conjugate", conjugate}, {"as_integer_ratio", as_integer_ratio}};
 
 template <std::size_t kSize>
 Fn find_in(const Table (&table)[kSize], std::string_view name) {

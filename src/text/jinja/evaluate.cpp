@@ -129,7 +129,7 @@ bool holds(Op op, const Value& a, const Value& b) {
     }
     // Against a number that is none, every order is false.
     const auto is_nan = [](const Value& v) { return v.is_float() && v.number() != v.number(); };
-    const int order = compare(a, b);
+    const int order = compare(a, b, op == Op::lt ? "<" : op == Op::le ? "<=" : op == Op::gt ? ">" : ">=");
     if (is_nan(a) || is_nan(b)) return false;
     return op == Op::lt ? order < 0 : op == Op::le ? order <= 0 : op == Op::gt ? order > 0 : order >= 0;
 }
@@ -210,26 +210,45 @@ Value Interpreter::apply_filters(const Expression* chain, Value value, const Sco
 
 Value Interpreter::filter(const std::string& name, const Value& value, const Arguments& arguments) {
     const FilterFunction function = find_filter(name);
-    if (function == nullptr)
-        raise(Fault::unsupported, 0, "expected a filter that is known here, saw {}", quoted(name));
+    if (function == nullptr) raise(Fault::usage, 0, "No filter named '{}' found.", name);
     return function(*this, value, arguments);
 }
 
 bool Interpreter::test(const std::string& name, const Value& value, const Arguments& arguments) {
     const TestFunction function = find_test(name);
-    if (function == nullptr)
-        raise(Fault::unsupported, 0, "expected a test that is known here, saw {}", quoted(name));
+    if (function == nullptr) raise(Fault::usage, 0, "No test named '{}' found.", name);
     return function(*this, value, arguments);
 }
 
 namespace {
 
+// What every object of Python has, and the sandbox hides.
+bool is_python_internal(std::string_view name) {
+    static constexpr std::string_view kNames[] = {
+        "__class__",     "__delattr__", "__dir__",          "__doc__",    "__eq__",   "__format__",
+        "__ge__",        "__gt__",      "__getattribute__", "__hash__",   "__init__", "__init_subclass__",
+        "__le__",        "__len__",     "__lt__",           "__ne__",     "__new__",  "__reduce__",
+        "__reduce_ex__", "__repr__",    "__setattr__",      "__sizeof__", "__str__",  "__subclasshook__"};
+    return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
+}
+
 // Python's attribute: a method, or what an object has. Nothing when there is none.
 std::optional<Value> python_attribute(const Value& object, std::string_view name) {
-    if (name.starts_with('_')) return std::nullopt;
+    if (name.starts_with('_')) {
+        if (!is_python_internal(name)) return std::nullopt;
+        return Value::undefined(
+            fmt::format("access to attribute '{}' of '{}' object is unsafe.", name, type_name(object)));
+    }
     if (object.is_object()) return object.object()->attribute(name);
     if (const Function::Body method = find_method(object, name))
         return Value(std::shared_ptr<Object>(std::make_shared<Function>(name, method, object)));
+    if (object.is_number()) {
+        const bool whole = !object.is_float();
+        if (name == "real") return whole ? Value(object.integer()) : object;
+        if (name == "imag") return whole ? Value(std::int64_t{0}) : Value(0.0);
+        if (whole && name == "numerator") return Value(object.integer());
+        if (whole && name == "denominator") return Value(std::int64_t{1});
+    }
     if (object.is_sequence() && object.sequence().is_group && (name == "grouper" || name == "list"))
         return object.sequence().items[name == "list" ? 1 : 0];
     if (is_mutating_method(object, name))
@@ -277,7 +296,8 @@ Value Interpreter::item(const Value& object, const Value& key) {
     if (key.is_text())
         if (auto value = python_attribute(object, key.text())) return *value;
     if (key.is_text()) return missing(object, key.text());
-    return Value::undefined(fmt::format("{} object has no element {}", type_name(object), quoted(repr(key))));
+    const std::string what = object.is_none() ? "None" : fmt::format("{} object", type_name(object));
+    return Value::undefined(fmt::format("{} has no element {}", what, repr(key)));
 }
 
 }  // namespace hearth::text::jinja

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/limits.h"
+#include "base/rng.h"
 #include "text/jinja/error.h"
 #include "text/jinja/filters.h"
 #include "text/jinja/objects.h"
@@ -48,7 +49,7 @@ Interpreter::Interpreter(std::unordered_map<std::string, Value> globals, std::ti
 Interpreter::~Interpreter() {
     std::vector<ScopePtr> scopes;
     for (const auto& holder : holders_) {
-        if (auto* const names = dynamic_cast<Namespace*>(holder.get())) names->values.clear();
+        if (auto* const names = dynamic_cast<Namespace*>(holder.get())) names->clear();
         if (auto* const macro = dynamic_cast<Macro*>(holder.get()))
             for (ScopePtr scope = macro->scope; scope; scope = scope->parent) scopes.push_back(scope);
     }
@@ -68,11 +69,19 @@ void Interpreter::check_size(std::uint64_t bytes) const {
               kTemplateOutputBytesMax);
 }
 
-std::string Interpreter::run(const Body& body) {
+namespace {
+void mark_unset(const std::vector<std::string>& names, Scope& scope) {
+    for (const std::string& name : names)
+        scope.values[name] = Value::undefined(fmt::format("'{}' is undefined", name));
+}
+}  // namespace
+
+std::string Interpreter::run(const Template& parsed) {
     stack_base_ = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
     std::string out;
     out_ = &out;
-    execute(body, root_);
+    mark_unset(parsed.unset, *root_);
+    execute(parsed.body, root_);
     return out;
 }
 
@@ -95,6 +104,17 @@ ScopePtr Interpreter::inner(const ScopePtr& scope) {
     return made;
 }
 
+ScopePtr Interpreter::scope_of(const Statement& s, std::size_t i, const ScopePtr& outer) {
+    ScopePtr made = inner(s.isolated ? root_ : outer);
+    mark_unset(s.unset[i], *made);
+    return made;
+}
+
+std::uint64_t Interpreter::random() {
+    Philox rng(static_cast<std::uint64_t>(now_), n_random_++);
+    return rng.below(UINT64_MAX);
+}
+
 std::string Interpreter::capture(const Body& body, const ScopePtr& scope) {
     std::string out;
     std::string* const outer = std::exchange(out_, &out);
@@ -107,6 +127,23 @@ std::string Interpreter::capture(const Body& body, const ScopePtr& scope) {
     out_ = outer;
     return out;
 }
+
+namespace {
+std::string macro_name(const Statement& macro) {  // the body of a call block has none
+    return macro.kind == StatementKind::macro ? "'" + macro.text + "'" : "None";
+}
+
+// Jinja2 checks every target before it evaluates the value.
+void check_namespaces(const Expression& target, const Scope& scope) {
+    if (target.kind == ExpressionKind::ns_target) {
+        const Value* holder = scope.find(target.name);
+        if (holder == nullptr || !holder->is_object() ||
+            dynamic_cast<const Namespace*>(holder->object().get()) == nullptr)
+            raise("cannot assign attribute on non-namespace object");
+    }
+    for (const ExpressionPtr& item : target.items) check_namespaces(*item, scope);
+}
+}  // namespace
 
 Interpreter::Flow Interpreter::execute(const Body& body, const ScopePtr& scope) {
     for (const Statement& statement : body) {
@@ -136,10 +173,11 @@ Interpreter::Flow Interpreter::execute(const Statement& s, const ScopePtr& scope
             loop(s, scope, evaluate(*s.expressions[0], scope), 0);
             return Flow::next;
         case StatementKind::set:
+            check_namespaces(*s.targets[0], *scope);
             assign(*s.targets[0], evaluate(*s.expressions[0], scope), scope);
             return Flow::next;
         case StatementKind::set_block: {
-            const Value body(capture(s.bodies[0], inner(scope)), autoescape_);
+            const Value body(capture(s.bodies[0], scope_of(s, 0, scope)), autoescape_);
             assign(*s.targets[0], apply_filters(s.expressions[0].get(), body, scope), scope);
             return Flow::next;
         }
@@ -150,7 +188,7 @@ Interpreter::Flow Interpreter::execute(const Statement& s, const ScopePtr& scope
             execute_call_block(s, scope);
             return Flow::next;
         case StatementKind::filter_block: {
-            const Value body(capture(s.bodies[0], inner(scope)), autoescape_);
+            const Value body(capture(s.bodies[0], scope_of(s, 0, scope)), autoescape_);
             write(apply_filters(s.expressions[0].get(), body, scope));
             return Flow::next;
         }
@@ -176,14 +214,18 @@ Interpreter::Flow Interpreter::execute_if(const Statement& s, const ScopePtr& sc
 }
 
 Interpreter::Flow Interpreter::execute_scope(const Statement& s, const ScopePtr& scope) {
-    const ScopePtr own = inner(scope);
+    const ScopePtr own = scope_of(s, 0, scope);
     if (s.kind == StatementKind::with) {  // the values do not see the names
         for (std::size_t i = 0; i < s.targets.size(); ++i)
             assign(*s.targets[i], evaluate(*s.expressions[i], scope), own);
         return execute(s.bodies[0], own);
     }
-    if (s.expressions.empty()) return execute(s.bodies[0], own);
-    const bool outer = std::exchange(autoescape_, truthy(evaluate(*s.expressions[0], scope)));
+    // Jinja2 has the body of `generation` called like a macro's.
+    if (s.uses_kwargs) own->values["kwargs"] = Value(std::shared_ptr<const Dict>(std::make_shared<Dict>()));
+    if (s.uses_varargs) own->values["varargs"] = Value::tuple({});
+    if (s.uses_caller) own->values["caller"] = Value::undefined("No caller defined");
+    if (s.expressions.empty() && !s.isolated) return execute(s.bodies[0], own);
+    const bool outer = std::exchange(autoescape_, !s.isolated && truthy(evaluate(*s.expressions[0], scope)));
     const Flow flow = execute(s.bodies[0], own);
     autoescape_ = outer;
     return flow;
@@ -203,20 +245,20 @@ void Interpreter::loop(const Statement& s, const ScopePtr& scope, const Value& i
         all = std::move(kept);
     }
     const auto items = std::make_shared<const Values>(std::move(all));
-    if (items->empty()) {
-        execute(s.bodies[1], inner(scope));
-        return;
-    }
     const auto variable = std::make_shared<Loop>(s, scope, items, level);
     for (const Value& item : *items) variable->depth = std::max(variable->depth, deeper_than(item));
+    bool completed = false;  // an iteration that `continue` or `break` ends does not count
     for (std::size_t i = 0; i < items->size(); ++i) {
-        const ScopePtr own = inner(scope);
+        const ScopePtr own = scope_of(s, 0, scope);
         variable->at = i;
         own->values["loop"] = Value(std::shared_ptr<Object>(variable));
         assign(*s.targets[0], (*items)[i], own);
         step();
-        if (execute(s.bodies[0], own) == Flow::break_) break;
+        const Flow flow = execute(s.bodies[0], own);
+        completed = completed || flow == Flow::next;
+        if (flow == Flow::break_) break;
     }
+    if (!completed) execute(s.bodies[1], scope_of(s, 1, scope));
 }
 
 std::string Interpreter::run_loop(const Statement& s, const ScopePtr& outer, const Value& iterable,
@@ -247,12 +289,15 @@ void Interpreter::assign(const Expression& target, const Value& value, const Sco
                                 ? dynamic_cast<Namespace*>(holder->object().get())
                                 : nullptr;
         if (names == nullptr) raise("cannot assign attribute on non-namespace object");
-        names->values[target.attribute] = value;
+        names->set(target.attribute, value);
         return;
     }
+    const bool iterable = value.is_sequence() || value.is_dict() || value.is_text() || value.is_undefined();
+    if (!iterable) raise("cannot unpack non-iterable {} object", type_name(value));
     const Values items = iterate(value);
-    if (items.size() != target.items.size())
-        raise("expected {} values to unpack, saw {}", target.items.size(), items.size());
+    const std::size_t n = target.items.size();
+    if (items.size() < n) raise("not enough values to unpack (expected {}, got {})", n, items.size());
+    if (items.size() > n) raise("too many values to unpack (expected {})", n);
     for (std::size_t i = 0; i < items.size(); ++i) assign(*target.items[i], items[i], scope);
 }
 
@@ -278,7 +323,7 @@ std::string Interpreter::run_macro(const Statement& macro, const ScopePtr& outer
         raise(Fault::out_of_range, 0, "expected at most {} levels of macro calls, saw more",
               kTemplateDepthMax);
     const Level level{++macro_depth_};
-    const ScopePtr own = inner(outer);
+    const ScopePtr own = scope_of(macro, 0, outer);
     Arguments left = arguments;
     // Puts the named argument into the scope, if it was given.
     const auto take_named = [&](const std::string& name) {
@@ -310,14 +355,20 @@ std::string Interpreter::run_macro(const Statement& macro, const ScopePtr& outer
         left.named.clear();
         own->values["kwargs"] = Value(std::shared_ptr<const Dict>(std::move(rest)));
     }
+    const auto is_caller = [](const auto& argument) { return argument.first == "caller"; };
+    if (std::any_of(left.named.begin(), left.named.end(), is_caller))
+        raise(
+            "macro {} was invoked with two values for the special caller argument. This is most likely a "
+            "bug.",
+            macro_name(macro));
     if (!left.named.empty())
-        raise("macro '{}' takes no keyword argument '{}'", macro.text, left.named.front().first);
+        raise("macro {} takes no keyword argument '{}'", macro_name(macro), left.named.front().first);
     if (macro.uses_varargs) {
         Values rest;
         for (std::size_t i = n; i < arguments.positional.size(); ++i) rest.push_back(arguments.positional[i]);
         own->values["varargs"] = Value::tuple(std::move(rest));
     } else if (arguments.positional.size() > n) {
-        raise("macro '{}' takes not more than {} argument(s)", macro.text, n);
+        raise("macro {} takes not more than {} argument(s)", macro_name(macro), n);
     }
     return capture(macro.bodies[0], own);
 }

@@ -34,7 +34,7 @@ class Interpreter {
     Interpreter& operator=(const Interpreter&) = delete;
 
     // Throws TemplateError.
-    std::string run(const Body& body);
+    std::string run(const Template& parsed);
 
     // Budgets. Each throws TemplateError when it is spent.
     void step(std::uint64_t n = 1);
@@ -47,6 +47,7 @@ class Interpreter {
     Value attribute(const Value& object, std::string_view name);  // object.name
     Value item(const Value& object, const Value& key);            // object[key]
     std::time_t now() const { return now_; }
+    std::uint64_t random();
     bool autoescape() const { return autoescape_; }
 
     // What must be taken apart at the end, because it may hold itself.
@@ -79,6 +80,8 @@ class Interpreter {
     void loop(const Statement& s, const ScopePtr& scope, const Value& iterable, int level);
     // What a body prints in a scope of its own.
     std::string capture(const Body& body, const ScopePtr& scope);
+    // A new scope for the statement's body `i`.
+    ScopePtr scope_of(const Statement& s, std::size_t i, const ScopePtr& outer);
     void assign(const Expression& target, const Value& value, const ScopePtr& scope);
     void write(std::string_view text);
     void write(const Value& value);
@@ -88,7 +91,7 @@ class Interpreter {
     ScopePtr root_;
     std::time_t now_;
     std::string* out_ = nullptr;  // where output goes
-    std::uint64_t steps_ = 0, steps_max_;
+    std::uint64_t steps_ = 0, steps_max_, n_random_ = 0;
     int macro_depth_ = 0;
     std::uintptr_t stack_base_ = 0;
     bool autoescape_ = false;

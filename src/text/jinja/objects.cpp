@@ -27,9 +27,40 @@ Binding bind(const Arguments& arguments, std::string_view what, std::initializer
     return bound;
 }
 
+namespace {
+constexpr int kPrintedDepthMax = 8;  // of namespaces within each other
+}
+
 std::optional<Value> Namespace::attribute(std::string_view name) const {
-    const auto found = values.find(std::string(name));
-    return found == values.end() ? std::nullopt : std::optional(found->second);
+    const auto found = values_.find(std::string(name));
+    return found == values_.end() ? std::nullopt : std::optional(found->second);
+}
+
+void Namespace::set(const std::string& name, const Value& value) {
+    if (name.starts_with('_'))
+        raise(
+            "Chat templates cannot store underscore-prefixed attributes on a namespace, but got {}. Please "
+            "rename the attribute.",
+            repr(Value(name)));
+    const auto [at, is_new] = values_.insert_or_assign(name, value);
+    if (is_new) order_.push_back(name);
+}
+
+std::string Namespace::print() const {
+    static thread_local int printing = 0;  // a namespace may hold itself
+    struct Level {
+        Level() { ++printing; }
+        ~Level() { --printing; }
+    } const level;
+    if (printing > kPrintedDepthMax)
+        raise("maximum recursion depth exceeded while getting the repr of an object");
+    std::string out = "<Namespace {";
+    for (const std::string& name : order_) {
+        if (out.back() != '{') out += ", ";
+        append_text_repr(out, name);
+        out += ": " + repr(values_.at(name));
+    }
+    return out + "}>";
 }
 
 std::optional<Value> Macro::attribute(std::string_view name) const {
@@ -121,7 +152,7 @@ Value Cycler::next() {
 
 Value Joiner::call(Interpreter&, const Arguments& arguments) {
     bind(arguments, "joiner", {});
-    if (used_) return Value(separator_);
+    if (used_) return separator_;
     used_ = true;
     return Value("");
 }
@@ -138,13 +169,21 @@ Value method(const Object& self, ObjectMethod::Body body) {
 constexpr std::int64_t kRangeMax = 100'000;
 
 Value make_range(Interpreter& interpreter, const Value&, const Arguments& arguments) {
-    const Binding b = bind(arguments, "range", {"start", "stop", "step"}, 1);
-    std::int64_t start = 0, stop = as_integer(*b[0], "range");
-    if (b[1]) {
+    const Values& given = arguments.positional;
+    if (!arguments.named.empty()) raise("range() takes no keyword arguments");
+    if (given.empty()) raise("range expected at least 1 argument, got 0");
+    if (given.size() > 3) raise("range expected at most 3 arguments, got {}", given.size());
+    const auto number = [](const Value& v) {
+        if (!v.is_integer() && !v.is_boolean())
+            raise("'{}' object cannot be interpreted as an integer", type_name(v));
+        return v.integer();
+    };
+    std::int64_t start = 0, stop = number(given[0]);
+    if (given.size() > 1) {
         start = stop;
-        stop = as_integer(*b[1], "range");
+        stop = number(given[1]);
     }
-    const std::int64_t step = b[2] ? as_integer(*b[2], "range") : 1;
+    const std::int64_t step = given.size() > 2 ? number(given[2]) : 1;
     if (step == 0) raise("range() arg 3 must not be zero");
     const auto low = static_cast<std::uint64_t>(step > 0 ? start : stop);
     const auto high = static_cast<std::uint64_t>(step > 0 ? stop : start);
@@ -199,7 +238,7 @@ Value make_dict(Interpreter& interpreter, const Value&, const Arguments& argumen
 Value make_namespace(Interpreter& interpreter, const Value&, const Arguments& arguments) {
     auto made = std::make_shared<Namespace>();
     merge_arguments(arguments, "namespace", [&](const Value& key, const Value& value) {
-        made->values[as_text(key, "namespace")] = value;
+        made->set(as_text(key, "namespace"), value);
     });
     interpreter.keep(made);
     return Value(std::shared_ptr<Object>(std::move(made)));
@@ -211,7 +250,7 @@ Value make_cycler(Interpreter&, const Value&, const Arguments& arguments) {
 
 Value make_joiner(Interpreter&, const Value&, const Arguments& arguments) {
     const Binding b = bind(arguments, "joiner", {"sep"});
-    return Value(std::shared_ptr<Object>(std::make_shared<Joiner>(b[0] ? as_text(*b[0], "joiner") : ", ")));
+    return Value(std::shared_ptr<Object>(std::make_shared<Joiner>(b[0] ? *b[0] : Value(", "))));
 }
 
 Value raise_exception(Interpreter&, const Value&, const Arguments& arguments) {

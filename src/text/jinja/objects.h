@@ -38,10 +38,16 @@ class Function final : public Object {
 
 class Namespace final : public Object {
   public:
-    std::unordered_map<std::string, Value> values;
+    // Throws TemplateError for names that begin with an underscore, as `transformers` does.
+    void set(const std::string& name, const Value& value);
+    void clear() { values_.clear(); }
     [[nodiscard]] std::string_view type_name() const override { return "Namespace"; }
     [[nodiscard]] std::optional<Value> attribute(std::string_view name) const override;
-    [[nodiscard]] std::string print() const override { return "<Namespace>"; }
+    [[nodiscard]] std::string print() const override;
+
+  private:
+    std::unordered_map<std::string, Value> values_;
+    std::vector<std::string> order_;
 };
 
 class Macro final : public Object {
@@ -51,7 +57,10 @@ class Macro final : public Object {
     [[nodiscard]] bool callable() const override { return true; }
     [[nodiscard]] std::optional<Value> attribute(std::string_view name) const override;
     Value call(Interpreter& interpreter, const Arguments& arguments) override;
-    [[nodiscard]] std::string print() const override { return "<Macro '" + statement_->text + "'>"; }
+    [[nodiscard]] std::string print() const override {
+        return (statement_->kind == StatementKind::macro ? "<Macro '" + statement_->text + "'>"
+                                                         : "<Macro anonymous>");
+    }
     ScopePtr scope;  // where it was defined
 
   private:
@@ -94,13 +103,13 @@ class Cycler final : public Object {
 
 class Joiner final : public Object {
   public:
-    explicit Joiner(std::string separator) : separator_(std::move(separator)) {}
+    explicit Joiner(Value separator) : separator_(std::move(separator)) {}
     [[nodiscard]] std::string_view type_name() const override { return "Joiner"; }
     [[nodiscard]] bool callable() const override { return true; }
     Value call(Interpreter& interpreter, const Arguments& arguments) override;
 
   private:
-    std::string separator_;
+    Value separator_;
     bool used_ = false;
 };
 

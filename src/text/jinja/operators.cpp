@@ -27,7 +27,7 @@ std::string_view spelling(Op op) {
         case Op::mod:
             return "%";
         default:
-            return "**";
+            return "** or pow()";
     }
 }
 
@@ -62,7 +62,7 @@ Value integer_arithmetic(Op op, std::int64_t a, std::int64_t b) {
             return Value(static_cast<double>(a) / static_cast<double>(b));
         case Op::floordiv:
         case Op::mod: {
-            if (b == 0) raise("integer division or modulo by zero");
+            if (b == 0) raise("integer {} by zero", op == Op::mod ? "modulo" : "division or modulo");
             if (b == -1) {  // the one quotient that can overflow
                 if (op == Op::mod) return Value(std::int64_t{0});
                 if (__builtin_sub_overflow(std::int64_t{0}, a, &result)) too_large();
@@ -160,6 +160,10 @@ Value add(Interpreter& interpreter, const Value& a, const Value& b) {
 
 }  // namespace
 
+namespace {
+std::string_view python_name(const Value& value) { return value.is_text() ? "str" : type_name(value); }
+}  // namespace
+
 Value binary(Interpreter& interpreter, Op op, const Value& a, const Value& b) {
     if (a.is_number() && b.is_number()) {
         if (a.is_float() || b.is_float()) return float_arithmetic(op, a.number(), b.number());
@@ -180,6 +184,12 @@ Value binary(Interpreter& interpreter, Op op, const Value& a, const Value& b) {
         if (repeats(a, b)) return repeat(interpreter, a, b.integer());
         if (repeats(b, a)) return repeat(interpreter, b, a.integer());
     }
+    if (op == Op::add && (a.is_text() || is_list_or_tuple(a)))
+        raise("can only concatenate {} (not \"{}\") to {}", python_name(a), type_name(b), python_name(a));
+    if (op == Op::mul && (a.is_text() || is_list_or_tuple(a)))
+        raise("can't multiply sequence by non-int of type '{}'", type_name(b));
+    if (op == Op::mul && (b.is_text() || is_list_or_tuple(b)))
+        raise("can't multiply sequence by non-int of type '{}'", type_name(a));
     raise("unsupported operand type(s) for {}: '{}' and '{}'", spelling(op), type_name(a), type_name(b));
 }
 
@@ -192,7 +202,6 @@ Value negate(const Value& value) {
 
 bool contains(const Value& container, const Value& item) {
     if (container.is_text()) {
-        if (item.is_undefined()) raise("{}", item.why_undefined());
         if (!item.is_text()) raise("'in <string>' requires string as left operand, not {}", type_name(item));
         return container.text().find(item.text()) != std::string::npos;
     }
@@ -249,10 +258,11 @@ Value slice(Interpreter& interpreter, const Value& container, const Value& start
     const bool sliceable = container.is_text() ||
                            (container.is_sequence() && (is_list_or_tuple(container) ||
                                                         container.sequence().kind == SequenceKind::range));
-    if (!sliceable) raise("'{}' object is not subscriptable by a slice", type_name(container));
+    if (container.is_dict()) raise("unhashable type: 'slice'");
+    if (!sliceable) raise("'{}' object is not subscriptable", type_name(container));
     for (const Value* bound : {&start, &stop, &step})
         if (!bound->is_none() && !bound->is_integer() && !bound->is_boolean())
-            raise("slice indices must be integers or None, saw '{}'", type_name(*bound));
+            raise("slice indices must be integers or None or have an __index__ method");
     if (container.is_text()) {
         const std::string& text = container.text();
         interpreter.charge(text.size());

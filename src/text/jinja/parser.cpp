@@ -5,6 +5,7 @@
 
 #include "text/jinja/error.h"
 #include "text/jinja/expression_parser.h"
+#include "text/jinja/name_binding.h"
 
 namespace hearth::text::jinja {
 namespace {
@@ -172,7 +173,9 @@ class Parser : private ExpressionParser {
         s.uses_varargs = special_names_.varargs;
         s.uses_kwargs = special_names_.kwargs;
         s.uses_caller = special_names_.caller;
-        special_names_ = outer;
+        special_names_.varargs |= outer.varargs;
+        special_names_.kwargs |= outer.kwargs;
+        special_names_.caller |= outer.caller;
     }
 
     Statement macro_tag() {
@@ -230,18 +233,18 @@ class Parser : private ExpressionParser {
     Statement block_tag() {
         Statement s = make(StatementKind::scope);
         next();
-        const std::string name = assignable_name();
-        while (skip_name("scoped") || skip_name("required")) {
-        }
+        s.text = any_name();
+        s.isolated = !skip_name("scoped");
+        skip_name("required");
         s.bodies.push_back(tag_body({"endblock"}, true));
-        skip_name(name);
+        skip_name(s.text);
         return s;
     }
 
     Statement generation_tag() {  // marks what the model wrote, for training; here it marks nothing
         Statement s = make(StatementKind::scope);
         next();
-        s.bodies.push_back(tag_body({"endgeneration"}, true));
+        macro_body(s, "endgeneration");
         return s;
     }
 
@@ -272,6 +275,10 @@ class Parser : private ExpressionParser {
 
 }  // namespace
 
-Body parse(std::string_view source) { return Parser(tokenize(source)).run(); }
+Template parse(std::string_view source) {
+    Template parsed{Parser(tokenize(source)).run(), {}};
+    bind_names(parsed);
+    return parsed;
+}
 
 }  // namespace hearth::text::jinja

@@ -8,6 +8,6 @@
 namespace hearth::text::jinja {
 
 // Throws TemplateError (corrupt, with the line).
-Body parse(std::string_view source);
+Template parse(std::string_view source);
 
 }  // namespace hearth::text::jinja

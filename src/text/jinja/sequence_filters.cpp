@@ -127,7 +127,7 @@ Value extreme(Interpreter& interpreter, const Value& value, const Arguments& arg
     Value best_key = sort_key(path.of(interpreter, items[0]), sensitive);
     for (std::size_t i = 1; i < items.size(); ++i) {
         Value key = sort_key(path.of(interpreter, items[i]), sensitive);
-        const int order = compare(key, best_key);
+        const int order = compare(key, best_key, kMax ? ">" : "<");
         if (kMax ? order <= 0 : order >= 0) continue;
         best = i;
         best_key = std::move(key);
@@ -199,6 +199,14 @@ Value last(Interpreter& interpreter, const Value& value, const Arguments& argume
     return items.empty() ? Value::undefined("No last item, sequence was empty.") : items.back();
 }
 
+Value random(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
+    bind(arguments, "random", {});
+    length(value);  // must have one
+    const Values items = items_of(interpreter, value);
+    if (items.empty()) return Value::undefined("No random item, sequence was empty.");
+    return items[static_cast<std::size_t>(interpreter.random() % items.size())];
+}
+
 Value list(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
     bind(arguments, "list", {});
     return Value::list(items_of(interpreter, value));
@@ -212,6 +220,7 @@ Value reverse(Interpreter& interpreter, const Value& value, const Arguments& arg
     bind(arguments, "reverse", {});
     if (value.is_text())
         return slice(interpreter, value, Value::none(), Value::none(), Value(std::int64_t{-1}));
+    if (!value.is_sequence() && !value.is_dict() && !value.is_undefined()) raise("argument must be iterable");
     Values items = items_of(interpreter, value);
     std::reverse(items.begin(), items.end());
     const bool was_generator = value.is_sequence() && value.sequence().kind == SequenceKind::generator;
@@ -342,6 +351,7 @@ constexpr FilterEntry kFilters[] = {
     {"map", map},
     {"max", extreme<true>},
     {"min", extreme<false>},
+    {"random", random},
     {"reject", select<false, false>},
     {"rejectattr", select<false, true>},
     {"reverse", reverse},

@@ -57,9 +57,9 @@ bool compares(Interpreter&, const Value& value, const Arguments& arguments) {
 }
 bool ne(const Value& a, const Value& b) { return !equal(a, b); }
 bool lt(const Value& a, const Value& b) { return compare(a, b) < 0; }
-bool le(const Value& a, const Value& b) { return compare(a, b) <= 0; }
-bool gt(const Value& a, const Value& b) { return compare(a, b) > 0; }
-bool ge(const Value& a, const Value& b) { return compare(a, b) >= 0; }
+bool le(const Value& a, const Value& b) { return compare(a, b, "<=") <= 0; }
+bool gt(const Value& a, const Value& b) { return compare(a, b, ">") > 0; }
+bool ge(const Value& a, const Value& b) { return compare(a, b, ">=") >= 0; }
 bool in(const Value& a, const Value& b) { return contains(b, a); }
 bool same(const Value& a, const Value& b) { return a.same_as(b); }
 
@@ -71,9 +71,11 @@ bool is_upper(Interpreter& interpreter, const Value& value, const Arguments& arg
 }
 
 bool is_filter(Interpreter&, const Value& value, const Arguments&) {
+    ValueHash{}(value);  // must be able to be a key
     return value.is_text() && find_filter(value.text()) != nullptr;
 }
 bool is_test(Interpreter&, const Value& value, const Arguments&) {
+    ValueHash{}(value);
     return value.is_text() && find_test(value.text()) != nullptr;
 }
 

@@ -226,6 +226,7 @@ std::string percent_field(const Value& value, Spec spec, char type) {
         return pad(text, "", spec, '>');
     }
     if (type == 'c' && value.is_text()) return pad(value.text(), "", spec, '>');
+    if (!value.is_number() && is_float_type(type)) raise("must be real number, not {}", type_name(value));
     if (!value.is_number()) raise("%{} format: a real number is required, not {}", type, type_name(value));
     if (is_float_type(type)) {
         spec.type = type;
@@ -265,7 +266,6 @@ std::string format_spec(const Value& value, std::string_view text) {
     }
     if (value.is_float() || (value.is_number() && is_float_type(spec.type)))
         return format_float(value.number(), spec);
-    if (value.is_boolean() && spec.type == '\0') return pad(to_text(value), "", spec, '<');
     if (value.is_number()) return format_integer(value.integer(), spec);
     raise("unsupported format string passed to {}.__format__", type_name(value));
 }

@@ -289,6 +289,30 @@ Value format(Interpreter& interpreter, const Value& self, const Arguments& argum
     return like(self, format_braces(interpreter, self.text(), arguments));
 }
 
+char32_t code_point_of(std::int64_t value) {
+    if (value < 0 || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000))
+        raise("character mapping must be in range(0x110000)");
+    return static_cast<char32_t>(value);
+}
+
+// A dict from code points to texts, code points or none.
+Value translate(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+    const Binding b = bind(arguments, "translate", {"table"}, 1);
+    std::string out;
+    for (const char32_t c : code_points(self.text())) {
+        const Value to = interpreter.item(*b[0], Value(static_cast<std::int64_t>(c)));
+        if (to.is_undefined())
+            append_code_point(out, c);
+        else if (to.is_text())
+            out += to.text();
+        else if (!to.is_none())
+            append_code_point(out, code_point_of(as_integer(to, "translate")));
+        interpreter.check_size(out.size());
+    }
+    interpreter.charge(out.size());
+    return like(self, std::move(out));
+}
+
 constexpr std::pair<std::string_view, Fn> kMethods[] = {
     {"capitalize", map_case<to_capitalized>},
     {"casefold", map_case<fold_case>},
@@ -331,6 +355,7 @@ constexpr std::pair<std::string_view, Fn> kMethods[] = {
     {"strip", strip<true, true>},
     {"swapcase", map_case<swap_case>},
     {"title", map_case<to_title>},
+    {"translate", translate},
     {"upper", map_case<to_upper>},
     {"zfill", zfill},
 };

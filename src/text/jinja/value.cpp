@@ -134,7 +134,7 @@ bool equal(const Value& a, const Value& b) {
     return a.is_object() && b.is_object() && a.object() == b.object();
 }
 
-int compare(const Value& a, const Value& b) {
+int compare(const Value& a, const Value& b, std::string_view op) {
     if (a.is_number() && b.is_number()) {
         if (!a.is_float() && !b.is_float())
             return a.integer() < b.integer() ? -1 : a.integer() > b.integer() ? 1 : 0;
@@ -144,12 +144,12 @@ int compare(const Value& a, const Value& b) {
     if (listlike(a) && listlike(b) && a.sequence().kind == b.sequence().kind) {
         const Values &x = a.sequence().items, &y = b.sequence().items;
         for (std::size_t i = 0; i < x.size() && i < y.size(); ++i)
-            if (!equal(x[i], y[i])) return compare(x[i], y[i]);
+            if (!equal(x[i], y[i])) return compare(x[i], y[i], op);
         return x.size() < y.size() ? -1 : x.size() > y.size() ? 1 : 0;
     }
     if (a.is_undefined()) raise("{}", a.why_undefined());
     if (b.is_undefined()) raise("{}", b.why_undefined());
-    raise("expected values that have an order, saw '{}' and '{}'", type_name(a), type_name(b));
+    raise("'{}' not supported between instances of '{}' and '{}'", op, type_name(a), type_name(b));
 }
 
 std::string float_repr(double value) {

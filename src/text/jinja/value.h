@@ -152,7 +152,7 @@ std::string_view type_name(const Value& value);
 bool truthy(const Value& value);  // may throw: a sequence's length is needed
 bool equal(const Value& a, const Value& b);
 // Order for <, sort, min and max: negative, 0, positive. Throws TemplateError for types without order.
-int compare(const Value& a, const Value& b);
+int compare(const Value& a, const Value& b, std::string_view op = "<");
 
 std::string to_text(const Value& value);  // Python's str
 std::string repr(const Value& value);     // Python's repr
