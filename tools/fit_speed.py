@@ -33,10 +33,17 @@ KINDS = ("nvidia", "amd", "apple", "intel", "cpu", "hbm", "lpddr", "recent")
 for kind in KINDS:
     DECODE["e_" + kind] = (math.log(0.75) if kind == "cpu" else 0, 0.09)
     DECODE["t_" + kind] = (0, 0.3)
-PREFILL = {"mfu": (math.log(0.5), 0.3), "mfu_moe": (math.log(0.4), 0.4), "mfu_attention": (math.log(0.3), 0.5),
-           "mfu_2024": (0, 0.2), "mfu_unusual": (math.log(0.5), 0.5), "mfu_k": (0, 0.15)}
+# "saturation": operations a second at which a device reaches half of its datasheet's, as prompts of 512 tokens fill it;
+# "rows": tokens an expert must get to reach half of its products' speed.
+PREFILL = {"mfu": (math.log(0.9), 0.3), "saturation": (math.log(200e12), 0.5), "mfu_moe": (math.log(0.55), 0.3),
+           "rows": (math.log(12), 0.4), "mfu_attention": (math.log(0.4), 0.5), "attention_2024": (math.log(0.4), 0.5),
+           "mfu_2024": (0, 0.2), "mfu_unusual": (math.log(0.3), 0.5), "mfu_k": (math.log(0.85), 0.15),
+           "mfu_half": (0, 0.15), "mfu_half_moe_amd": (0, 0.3), "mfu_tensor": (math.log(0.4), 0.3),
+           "mfu_ik": (math.log(2), 0.3)}
+MAKER_USE = {"cpu": 0.2, "amd": 0.45, "apple": 1.1, "intel": 0.45, "lpddr": 0.6}
 for kind in KINDS:
-    PREFILL["m_" + kind] = (math.log(0.5) if kind in ("cpu", "hbm") else 0, 0.4)
+    PREFILL["m_" + kind] = (math.log(MAKER_USE.get(kind, 1)), 0.3)
+HYBRID = r"Qwen3\.[56]|Qwen3-Next|Nemotron-3|Kimi-Linear"
 N_EXPERTS = {"gpt-oss-20b": (32, 4), "gpt-oss-120b": (128, 4), "Qwen3-30B-A3B": (128, 8), "Qwen3.6-35B-A3B": (256, 8),
              "Qwen3-235B-A22B": (128, 8)}
 BITS = (("UD-Q8_K_XL", 9.5), ("Q8_K_XL", 9.5), ("UD-Q5_K_XL", 5.6), ("UD-Q4_K_XL", 4.9), ("UD-Q3_K_XL", 3.6),
@@ -98,15 +105,19 @@ class Points:
             used = N_EXPERTS.get(model)
             fraction = used[1] / used[0] if used else 0.65 * active / max(params - 0.35 * active, active)
             sliding = "gpt-oss" in model  # half of the layers see 128 positions
+            prompt = number(r, "pp_n") or 512
+            chunk = re.search(r"ub(\d+)", engine)
             values = dict(
                 bytes=read * 1e9 if read else active * file_bits / 8, bw=bw, layers=number(r, "n_layers"),
                 batch=number(r, "batch") or 1, n=number(r, "n_dev") if tensor else 1, moe=moe,
-                hybrid=bool(re.search(r"Qwen3\.[56]|Qwen3-Next|Nemotron-3|Kimi-Linear", model)),
+                hybrid=bool(re.search(HYBRID, model)),
                 unusual="DeepSeek-V4" in model, kv=kv * (depth + min(depth, 128)) / 2 if sliding else kv * depth,
                 y2024="2024" in engine, ollama="ollama" in engine, vllm="vllm" in engine, k=quant == "k",
                 half=quant == "half", packed=quant != "half", active=active, flops=flops,
                 mix=4.0 if "incl. prefill" in r["note"] else 0.0, fraction=fraction if moe else 1.0,
-                depth=max(depth, (number(r, "pp_n") or 512) / 2))
+                depth=max(depth, prompt / 2), whole=params * file_bits / 8, ik="ik_" in engine,
+                chunk=min(prompt, float(chunk[1]) if chunk else 2048), host=r["placement"] == "gpu+cpu-experts",
+                seen=0.5 if sliding else 0.25 if re.search(HYBRID, model) else 1.0)
             for key, value in values.items():
                 cols[key].append(float(value))
             for kind in KINDS:
@@ -137,13 +148,22 @@ def decode(p, v):
 
 
 def prefill(p, v):
-    mfu = p["mfu"] + p["mfu_moe"] * v["moe"] + p["mfu_2024"] * v["y2024"] + p["mfu_unusual"] * v["unusual"]
-    mfu = mfu + p["mfu_k"] * v["k"]
+    mfu = p["mfu"] + p["mfu_2024"] * v["y2024"] + p["mfu_unusual"] * v["unusual"] + p["mfu_k"] * v["k"]
+    mfu = mfu + p["mfu_half"] * v["half"] + p["mfu_half_moe_amd"] * v["half"] * v["amd"] * v["moe"]
+    mfu = mfu + p["mfu_ik"] * v["ik"] + p["mfu_tensor"] * (v["n"] > 1)
     for kind in KINDS:
         mfu = mfu + p["m_" + kind] * v[kind]
+    rate = np.exp(mfu) * v["flops"] / (1 + v["flops"] / math.exp(p["saturation"])) * v["n"]
+    rows = v["chunk"] * v["fraction"]
+    experts = np.where(v["moe"] > 0, math.exp(p["mfu_moe"]) * rows / (rows + math.exp(p["rows"])), 1)
+    s = 2 * v["active"] / (rate * experts)
+    # All weights are read for each chunk; experts outside the device are multiplied by its host (docs/plan.md).
+    touched = np.where(v["moe"] > 0, 1 - (1 - v["fraction"]) ** v["chunk"], 1)
+    s = s + v["whole"] * touched / (v["chunk"] * 0.8 * v["bw"] * v["n"])
+    s = s + v["host"] * 2 * 0.65 * v["active"] / (15 * 460.8e9)
     width = np.sqrt(v["active"] / (12 * v["layers"]))
-    s = 2 * v["active"] / (np.exp(mfu) * v["flops"] * v["n"])
-    s = s + 4 * v["layers"] * width * v["depth"] / (np.exp(mfu) * math.exp(p["mfu_attention"]) * v["flops"] * v["n"])
+    attention = np.exp(p["mfu_attention"] + p["attention_2024"] * v["y2024"])
+    s = s + 4 * v["layers"] * v["seen"] * width * v["depth"] / (rate * attention)
     return 1 / s
 
 
@@ -176,7 +196,7 @@ def main():
     sections = []
     folds = {}
     for name, model, priors, key in (("decode", decode, DECODE, "tg_tps"), ("prefill", prefill, PREFILL, "pp_tps")):
-        used = [r for r in rows if r[key] and r["placement"] != "gpu+cpu-experts"
+        used = [r for r in rows if r[key] and (key == "pp_tps" or r["placement"] != "gpu+cpu-experts")
                 and not (key == "pp_tps" and "OUTLIER" in r["note"])]
         points = Points(used, devices)
         measured = np.array([number(r, key) for r in used])

@@ -76,12 +76,25 @@ WeightKind kind_of(const OutlookRequest& r, const MemoryBill& bill) {
     return bits > 12 ? WeightKind::half : bits > 7 ? WeightKind::eight_bits : WeightKind::four_bits;
 }
 
+// Heads' widths summed over the layers that see every position.
+double seeing_width(const ModelShape& shape) {
+    int all = 0, seeing = 0;
+    for (const KeptState& state : shape.states) {
+        if (state.recurrent_floats > 0) continue;
+        all += state.n_layers;
+        seeing += state.window > 0 ? 0 : state.n_layers;
+    }
+    return all > 0 ? static_cast<double>(shape.attention_width) * seeing / all : 0;
+}
+
 SpeedInputs Work::inputs() const {
     SpeedInputs in;
     in.bytes_per_token = out_.bill.read_per_token;
     in.active_parameters = r_.shape.active_parameters();
     in.depth = static_cast<double>(r_.use.context) / 2;
     in.kv_bytes = kept_read_bytes(r_.shape, r_.use.context / 2, r_.use.kv);
+    in.total_bytes = out_.bill.weights;
+    in.attention_width = seeing_width(r_.shape);
     in.n_layers = r_.shape.n_layers;
     in.is_mixture = r_.shape.n_experts > 0;
     in.is_hybrid = r_.shape.is_hybrid;

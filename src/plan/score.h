@@ -28,11 +28,13 @@ struct ErrorSummary {
 };
 struct Score {
     std::vector<ScoredPoint> points;  // decode, then prefill, in the file's order
+    std::vector<std::string>
+        skipped;  // rows that say too little to predict, or that their source disowns: why
     [[nodiscard]] ErrorSummary summary(bool prefill, bool held_out) const;
     [[nodiscard]] double share_inside(bool prefill) const;  // of the measured within low and high
 };
 
-// A file with the columns of docs/plan.md. Devices that the table lacks are taken by bw_gbs and backend.
+// A file with the columns of docs/plan.md. What a row does not say is inferred from its names: point_row.h.
 // Errors: not_found, corrupt (with the line).
 Result<Score> score_file(const std::string& path);
 Result<Score> score_text(std::string_view text, std::string_view where);

@@ -12,10 +12,14 @@ namespace {
 #include "plan/tables/speed_coefficients.inc"
 
 // Nine in ten of the points with their device held out lay within these factors (tests/plan/score_test.cpp).
-constexpr double kDecodeSpread = 1.35, kPrefillSpread = 2.2;
+constexpr double kDecodeSpread = 1.35, kPrefillSpread = 1.9;
 // Of a mixture's bytes a token: attention, shared experts and head against routed experts, where it is not
 // known.
 constexpr double kSharedOfMixture = 0.35;
+// Of a host that multiplies experts outside the device: processors of servers, by what they were measured to
+// do beside what they read (one published point).
+constexpr double kHostOperationsPerByte = 15;
+constexpr double kPrefillReadUse = 0.8;    // of the bandwidth, when a chunk reads all weights
 constexpr double kServedPrefillUse = 0.1;  // of the arithmetic, by servers that prefill between tokens
 
 double coefficient(std::string_view name, std::optional<int> fold) {
@@ -26,6 +30,13 @@ double coefficient(std::string_view name, std::optional<int> fold) {
 }
 
 bool has(std::string_view text, std::string_view piece) { return text.find(piece) != std::string_view::npos; }
+
+std::string lower(std::string_view text) {
+    std::string out(text);
+    for (char& c : out)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return out;
+}
 
 // The kinds that coefficients come by.
 struct Kinds {
@@ -141,18 +152,34 @@ Speed decode_speed(const SpeedInputs& in, std::optional<int> fold) {
 Speed prefill_speed(const SpeedInputs& in, std::optional<int> fold) {
     const Lookup c{"prefill.", fold};
     const Kinds kinds(in.device);
+    const bool half = in.weights == WeightKind::half;
     double use = c("mfu");
-    if (in.is_mixture) use += c("mfu_moe");
     if (in.is_2024) use += c("mfu_2024");
     if (in.is_unusual) use += c("mfu_unusual");
     if (in.weights == WeightKind::k_quant) use += c("mfu_k");
+    if (half) use += c("mfu_half");
+    if (half && in.is_mixture && kinds.is("amd")) use += c("mfu_half_moe_amd");
+    if (in.serving == Serving::ik_llama) use += c("mfu_ik");
+    if (in.n_tensor_parallel > 1) use += c("mfu_tensor");
     for (const auto kind : kinds.names) use += c("m_" + std::string(kind));
-    const double rate = std::exp(use) * flops_of(in.device) * in.n_tensor_parallel;
-    // The width of attention follows from weights and layers: twelve squares of it a layer in dense models.
-    const double width = std::sqrt(in.active_parameters / (12 * in.n_layers));
+    const double flops = flops_of(in.device), n = in.n_tensor_parallel;
+    // A chunk of a prompt fills a small device and leaves a large one waiting.
+    const double rate = std::exp(use) * flops / (1 + flops / std::exp(c("saturation"))) * n;
+    const double chunk = std::max(1.0, in.chunk_tokens), rows = chunk * in.expert_fraction;
+    const double experts = in.is_mixture ? std::exp(c("mfu_moe")) * rows / (rows + std::exp(c("rows"))) : 1;
+    const double touched = in.is_mixture ? 1 - std::pow(1 - in.expert_fraction, chunk) : 1;
+    const double all = in.total_bytes > 0 ? in.total_bytes : in.bytes_per_token / in.expert_fraction;
+    const double host = in.host_read_bytes_per_second * kHostOperationsPerByte;
+    // Where heads are not known: twelve squares of the width a layer in dense models.
+    const double width = in.attention_width > 0
+                             ? in.attention_width
+                             : in.n_layers * std::sqrt(in.active_parameters / (12 * in.n_layers));
+    const double attention = std::exp(c("mfu_attention") + (in.is_2024 ? c("attention_2024") : 0));
     std::vector<SpeedTerm> terms = {
-        {"products", 2 * in.active_parameters / rate},
-        {"attention", 4 * in.n_layers * width * in.depth / (rate * std::exp(c("mfu_attention")))}};
+        {"products", 2 * in.active_parameters / (rate * experts)},
+        {"weights", all * touched / (chunk * kPrefillReadUse * bandwidth_of(in.device) * n)},
+        {"experts in the host", host > 0 ? 2 * (1 - kSharedOfMixture) * in.active_parameters / host : 0},
+        {"attention", 4 * width * in.attention_share * in.depth / (rate * attention)}};
     return finished(std::move(terms), 1, kPrefillSpread, in, "prefill");
 }
 
@@ -163,23 +190,33 @@ double bits_of_name(std::string_view quantization) {
     };
     // Longer names first. Mixes: bytes of published files over their weights.
     static constexpr Row kRows[] = {
-        {"UD-Q8_K_XL", 9.5}, {"Q8_K_XL", 9.5},   {"UD-Q5_K_XL", 5.6}, {"UD-Q4_K_XL", 4.9},
-        {"UD-Q3_K_XL", 3.6}, {"UD-Q3_K_S", 3.5}, {"UD-IQ4_NL", 4.5},  {"Q4_K_XL", 4.9},
-        {"Q4_K_M", 4.83},    {"Q4_K_S", 4.58},   {"IQ4_XS", 4.3},     {"MXFP4", 4.25},
-        {"NVFP4", 4.5},      {"Q4_0", 4.5},      {"Q8_0", 8.5},       {"BF16", 16},
-        {"F16", 16},         {"Q4", 4.8},        {"4bit", 4.8},       {"8bit", 8.25},
-        {"FP8", 8.25},       {"q2", 2.3}};
+        {"q8_k_xl", 9.5}, {"q6_k_xl", 7.2}, {"q5_k_xl", 5.6}, {"q4_k_xl", 4.9}, {"q3_k_xl", 3.6},
+        {"q2_k_xl", 3.0}, {"iq1", 2.0},     {"iq2_xxs", 2.1}, {"iq2", 2.6},     {"iq3_xxs", 3.2},
+        {"iq3", 3.6},     {"iq4_nl", 4.5},  {"iq4", 4.3},     {"q2_k", 2.9},    {"q3_k_s", 3.5},
+        {"q3_k_l", 4.2},  {"q3_k", 3.9},    {"q4_k_s", 4.58}, {"q4_k", 4.83},   {"q5_k", 5.67},
+        {"q6_k", 6.56},   {"q8_k", 9.5},    {"mxfp4", 4.25},  {"nvfp4", 4.5},   {"q4_0", 4.5},
+        {"q4_1", 5},      {"q5_0", 5.5},    {"q5_1", 6},      {"q8", 8.5},      {"tq1", 1.7},
+        {"tq2", 2.1},     {"bf16", 16},     {"fp16", 16},     {"f16", 16},      {"half", 16},
+        {"f32", 32},      {"fp32", 32},     {"q4", 4.8},      {"w4a16", 4.5},   {"fp4", 4.5},
+        {"int4", 4.5},    {"4bit", 4.8},    {"4-bit", 4.8},   {"awq", 4.5},     {"gptq-8", 8.25},
+        {"gptq", 4.5},    {"exl", 4.5},     {"8bit", 8.25},   {"8-bit", 8.25},  {"6bit", 6.5},
+        {"5bit", 5.5},    {"3bit", 3.5},    {"2bit", 2.5},    {"fp8", 8.25},    {"int8", 8.25},
+        {"w8a", 8.25},    {"q6", 6.56},     {"q5", 5.6},      {"q3", 3.7},      {"q2", 2.3}};
+    const std::string name = lower(quantization);
     for (const Row& row : kRows)
-        if (has(quantization, row.name)) return row.bits;
+        if (has(name, row.name)) return row.bits;
     return 5;
 }
 
 WeightKind kind_of_name(std::string_view quantization) {
-    for (const std::string_view k : {"Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q4(", "IQ", "q2"})
-        if (has(quantization, k)) return WeightKind::k_quant;
-    for (const std::string_view four : {"NVFP4", "GPTQ", "AWQ", "Q4_0", "MXFP4"})
-        if (has(quantization, four)) return WeightKind::four_bits;
-    return has(quantization, "16") ? WeightKind::half : WeightKind::eight_bits;
+    const std::string name = lower(quantization);
+    for (const std::string_view k : {"q2_k", "q3_k", "q4_k", "q5_k", "q4(", "iq", "q2"})
+        if (has(name, k)) return WeightKind::k_quant;
+    for (const std::string_view four : {"fp4", "gptq", "awq", "q4", "w4", "int4", "4bit", "4-bit", "exl"})
+        if (has(name, four)) return WeightKind::four_bits;
+    for (const std::string_view half : {"bf16", "f16", "fp16", "half", "f32", "fp32"})
+        if (has(name, half) && !has(name, "a16")) return WeightKind::half;
+    return WeightKind::eight_bits;
 }
 
 }  // namespace hearth::plan

@@ -14,12 +14,15 @@
 namespace hearth::plan {
 
 enum class WeightKind { half, eight_bits, four_bits, k_quant };  // k_quant: scales of scales
-enum class Serving { llama_cpp, vllm, ollama };
+enum class Serving { llama_cpp, vllm, ollama, ik_llama };
 
 struct SpeedInputs {
     // The model, as one decoded token sees it.
     double bytes_per_token = 0;    // weights read for one sequence
     double active_parameters = 0;  // weights multiplied
+    double total_bytes = 0;        // all weights, which a chunk of a prompt reads; 0: from the two above
+    double attention_width = 0;    // of all heads of all layers that see every position; 0: from the weights
+    double attention_share = 1;    // of layers that see every position, where attention_width is not given
     double kv_bytes = 0;           // kept state read, of one sequence at its depth
     double n_layers = 0;
     bool is_mixture = false, is_hybrid = false, is_unusual = false;
@@ -35,6 +38,7 @@ struct SpeedInputs {
     // The work.
     double batch = 1;
     double depth = 0;               // positions before the prompt or the token
+    double chunk_tokens = 512;      // of a prompt, evaluated together
     double prefill_per_output = 0;  // prompt tokens evaluated for each token counted
 };
 

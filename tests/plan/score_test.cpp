@@ -24,6 +24,11 @@ TEST(Score, DevicesHeldOutStayWithinTheBounds) {
     EXPECT_GE(decode.n, 140u);
     EXPECT_LE(decode.median, 0.12);
     EXPECT_LE(decode.p90, 0.30);
+    EXPECT_GE(prefill.n, 90u);
+    EXPECT_LE(prefill.median, 0.20);
+    EXPECT_LE(prefill.p90, 0.70);
+    EXPECT_GE(score->share_inside(true), 0.85);
+    EXPECT_EQ(score->skipped.size(), 2u);  // both marked as outliers
     for (const ScoredPoint& point : score->points) EXPECT_TRUE(point.held_out.has_value()) << point.device;
     EXPECT_GE(score->share_inside(false), 0.85);
 }
@@ -45,6 +50,46 @@ TEST(Score, UnknownDevicesAreTakenByTheirBandwidth) {
     EXPECT_LT(score->points[0].predicted, 125);  // 1000 / 8: nothing reads faster than its memory
 }
 
+TEST(Score, RowsAreReadByTheWordsPeopleUse) {
+    const auto predicted = [](const std::string& row) {
+        const auto score =
+            score_text("device,model,quant,bw_gbs,backend,arch,placement,note,n_dev,tg_tps,pp_tps\n" + row,
+                       "points.csv");
+        EXPECT_OK(score);
+        return score && !score->points.empty() ? score->points[0].predicted : 0;
+    };
+    // No size, no layers, no bandwidth: the name of the model and the table have them.
+    const double plain = predicted("NVIDIA GeForce RTX 3090,Llama-3-8B,Q4_K_M,,,,,,,100,\n");
+    EXPECT_NEAR(plain, 118, 25);  // 115 and 118 are measured for it
+    for (const char* name : {"rtx 3090", "RTX 3090"})
+        EXPECT_EQ(predicted(std::string(name) + ",Llama-3-8B,q4_k_m,936,llama.cpp,dense,gpu,,1,100,\n"),
+                  plain);
+    // A mixture by its name alone reads a tenth of what it holds.
+    EXPECT_GT(predicted("RTX 3090,Qwen3-30B-A3B,Q4_K_M,936,,,,,,100,\n"),
+              3 * predicted("RTX 3090,Qwen3-32B,Q4_K_M,936,,,,,,100,\n"));
+    // Four that split each layer are faster than one; four that deal the layers are not.
+    const double one = predicted("RTX 3090,Llama-3-70B,AWQ,936,vLLM,,,,1,20,\n");
+    EXPECT_GT(predicted("RTX 3090,Llama-3-70B,AWQ,936,vLLM TP4,,,,4,20,\n"), 2 * one);
+    EXPECT_EQ(predicted("RTX 3090,Llama-3-70B,AWQ,936,vLLM,,,over http,4,20,\n"), one);
+    // Processors and Macs by their names.
+    EXPECT_LT(predicted("EPYC 9354 8ch,Llama-3-8B,Q8_0,307,llama.cpp,,cpu,,1,20,\n"), 307 / 8.5);
+    EXPECT_LT(predicted("Apple M9 Max,Llama-3-8B,Q4_K_M,1000,llama.cpp metal,,,,1,20,\n"), 1000 / 4.8);
+    // Odd names of types: bits by what they look like.
+    const double eight = predicted("RTX 3090,Llama-3-8B,w8a8-int8,936,,,,,,100,\n"),
+                 sixteen = predicted("RTX 3090,Llama-3-8B,fp16,936,,,,,,100,\n");
+    EXPECT_GT(eight, 1.5 * sixteen);
+    EXPECT_GT(predicted("RTX 3090,Llama-3-8B,IQ2_XXS,936,,,,,,100,\n"), eight);
+    // A row that says too little is listed, and the others are predicted.
+    const auto score = score_text(
+        "device,model,quant,tg_tps\nRTX 3090,Mystery,Q8_0,10\nNo Such,Llama-3-8B,Q8_0,10\n"
+        "RTX 3090,Llama-3-8B,Q8_0,90\n",
+        "points.csv");
+    ASSERT_OK(score);
+    EXPECT_EQ(score->points.size(), 1u);
+    ASSERT_EQ(score->skipped.size(), 2u);
+    EXPECT_EQ(score->skipped[0], "points.csv:2: decode: no size of the model");
+}
+
 TEST(Score, BadFilesNameThePlace) {
     const auto fault = [](const std::string& text) {
         const auto score = score_text(text, "p.csv");
@@ -64,7 +109,7 @@ TEST(Score, BadFilesNameThePlace) {
                                    {",936,", ",nan,"},
                                    {",936,", ",1e999,"},
                                    {",100,", ",-1,"},
-                                   {",32,", ",,"}}) {
+                                   {",32,", ",0,"}}) {
         std::string bad = row;
         bad.replace(bad.find(from), from.size(), to);
         EXPECT_NE(fault(kHeader + bad).find("p.csv:2"), std::string::npos)
