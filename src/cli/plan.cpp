@@ -10,6 +10,7 @@
 #include "hub/default_model.h"
 #include "plan/fit.h"
 #include "plan/outlook.h"
+#include "plan/scenario.h"
 #include "plan/score.h"
 
 namespace hearth::cli {
@@ -18,51 +19,103 @@ namespace {
 struct Options {
     std::string model, on, type, score, calibrate;
     std::int64_t context = 0;
-    int sequences = 1;
+    int sequences = 0;
     std::optional<kernels::KvType> kv;
-    double memory_gb = 0, memory_speed = 60, disk_speed = 0;
+    plan::HardwareOverrides hardware;
     bool tensor_parallel = false;
 };
 
-// On devices of the table: from the model's headers or config, no weights read.
-Result<int> run_elsewhere(const Options& options, const GlobalOptions& global) {
-    plan::OutlookRequest request;
-    std::error_code error;
-    const bool named = !options.model.empty() && options.model != "ember";
-    std::string model = options.model;
-    if (!named && !fs::exists(model, error)) {
-        HEARTH_TRY(const fs::path ember, hub::default_model());
-        model = ember.string();
+// What flags say beyond a scenario or the defaults.
+Status apply_flags(const Options& options, plan::OutlookRequest& request) {
+    if (options.on.ends_with(".toml")) {
+        HEARTH_TRY_STATUS(plan::read_cluster(options.on, request));
+    } else if (!options.on.empty()) {
+        HEARTH_TRY(request.devices, plan::parse_devices(options.on));
     }
-    HEARTH_TRY(request.shape, plan::find_shape(model));
-    HEARTH_TRY(request.devices, plan::parse_devices(options.on));
     if (!options.type.empty()) {
         HEARTH_TRY(request.type, plan::find_weight_type(options.type));
     }
-    request.use = {.context = options.context,
-                   .sequences = options.sequences,
-                   .kv = options.kv.value_or(kernels::kKvBf16)};
-    request.host_bytes = options.memory_gb * 1e9;
-    request.host_read_bytes_per_second = options.memory_speed * 1e9;
-    request.disk_read_bytes_per_second = options.disk_speed * 1e9;
-    request.tensor_parallel = options.tensor_parallel;
+    if (options.context > 0) request.use.context = options.context;
+    if (options.sequences > 0) request.use.sequences = options.sequences;
+    if (options.kv) request.use.kv = *options.kv;
+    if (options.tensor_parallel) request.tensor_parallel = true;
+    plan::override_hardware(options.hardware, request);
+    return {};
+}
+
+Result<int> print_outlook(const plan::OutlookRequest& request, const GlobalOptions& global) {
     HEARTH_TRY(const plan::Outlook outlook, plan::outlook(request));
     HEARTH_TRY_STATUS(global.json ? print_json(plan::outlook_json(outlook))
                                   : print(plan::outlook_text(outlook)));
     return 0;
 }
 
+bool is_ember(const Options& options) { return options.model.empty() || options.model == "ember"; }
+
+Result<plan::ModelShape> shape_of(const Options& options) {
+    std::error_code error;
+    if (!is_ember(options) || fs::exists(options.model, error)) return plan::find_shape(options.model);
+    HEARTH_TRY(const fs::path ember, hub::default_model());
+    return plan::find_shape(ember.string());
+}
+
+// A question in a file; flags change it.
+Result<int> run_scenario(const Options& options, const GlobalOptions& global) {
+    HEARTH_TRY(plan::Scenario scenario, plan::read_scenario(options.model));
+    HEARTH_TRY_STATUS(apply_flags(options, scenario.request));
+    return print_outlook(scenario.request, global);
+}
+
+// On devices of the table: from the model's headers or config, no weights read.
+Result<int> run_elsewhere(const Options& options, const GlobalOptions& global) {
+    plan::OutlookRequest request;
+    HEARTH_TRY(request.shape, shape_of(options));
+    HEARTH_TRY_STATUS(apply_flags(options, request));
+    return print_outlook(request, global);
+}
+
+Result<engine::Ceilings> measured_ceilings(const Options& options, const GlobalOptions& global) {
+    ThreadPool pool({.threads = global.threads});
+    HEARTH_TRY(engine::Ceilings ceilings, engine::measure_ceilings(pool));
+    if (options.hardware.bandwidth_gbs)
+        ceilings.read_bytes_per_second = *options.hardware.bandwidth_gbs * 1e9;
+    if (options.hardware.tflops)
+        ceilings.flops_per_second = ceilings.int8_ops_per_second = *options.hardware.tflops * 1e12;
+    return ceilings;
+}
+
+double memory_here(const Options& options) {
+    return options.hardware.ram_gb ? *options.hardware.ram_gb * 1e9
+                                   : static_cast<double>(read_machine().memory_available_bytes);
+}
+
+// A model that is not here, or in another type than its files: on this machine's processor, as a device.
+Result<int> run_here_from_config(const Options& options, const GlobalOptions& global) {
+    plan::OutlookRequest request;
+    HEARTH_TRY(request.shape, shape_of(options));
+    HEARTH_TRY(const engine::Ceilings ceilings, measured_ceilings(options, global));
+    plan::Device here;
+    here.name = "this machine";
+    here.kind = "cpu";
+    here.read_bytes_per_second = ceilings.read_bytes_per_second;
+    here.flops = std::max(ceilings.flops_per_second, ceilings.int8_ops_per_second);
+    here.memory_bytes = memory_here(options);
+    request.devices = {{here, 1}};
+    request.host_bytes = here.memory_bytes;
+    HEARTH_TRY_STATUS(apply_flags(options, request));
+    return print_outlook(request, global);
+}
+
 // Here: measured ceilings, and the sums of the program that would run.
 Result<int> run_here(const Options& options, const GlobalOptions& global) {
     HEARTH_TRY(const fs::path path, hub::find_model(options.model));
     HEARTH_TRY(const models::Checkpoint checkpoint, models::Checkpoint::open(path));
-    ThreadPool pool({.threads = global.threads});
-    HEARTH_TRY(const engine::Ceilings ceilings, engine::measure_ceilings(pool));
+    HEARTH_TRY(const engine::Ceilings ceilings, measured_ceilings(options, global));
     plan::FitInputs inputs{
         .context = options.context,
-        .sequences = options.sequences,
+        .sequences = std::max(options.sequences, 1),
         .kv = options.kv.value_or(kernels::kKvBf16),
-        .memory_bytes = read_machine().memory_available_bytes,
+        .memory_bytes = static_cast<std::uint64_t>(memory_here(options)),
         .read_bytes_per_second = ceilings.read_bytes_per_second,
         .flops_per_second = std::max(ceilings.flops_per_second, ceilings.int8_ops_per_second)};
     if (!options.calibrate.empty()) HEARTH_TRY_STATUS(plan::read_local_run(options.calibrate, inputs));
@@ -80,8 +133,15 @@ Result<int> run_here(const Options& options, const GlobalOptions& global) {
 }
 
 Result<int> run(const Options& options, const GlobalOptions& global) {
-    if (options.score.empty())
-        return options.on.empty() ? run_here(options, global) : run_elsewhere(options, global);
+    if (options.score.empty()) {
+        if (options.model.ends_with(".toml")) return run_scenario(options, global);
+        if (!options.on.empty()) return run_elsewhere(options, global);
+        std::error_code error;
+        const bool weights =
+            is_ember(options) || (fs::exists(options.model, error) && !options.model.ends_with(".json"));
+        return weights && options.type.empty() ? run_here(options, global)
+                                               : run_here_from_config(options, global);
+    }
     HEARTH_TRY(const plan::Score score, plan::score_file(options.score));
     HEARTH_TRY_STATUS(global.json ? print_json(plan::score_json(score)) : print(plan::score_text(score)));
     return 0;
@@ -90,21 +150,29 @@ Result<int> run(const Options& options, const GlobalOptions& global) {
 Action setup(CLI::App& app, const GlobalOptions& global) {
     auto options = std::make_shared<Options>();
     app.add_option("MODEL", options->model,
-                   "a model folder, a .gguf file, with --on also a config.json or a name as Llama-3.3-70B "
-                   "(default: ember)");
-    app.add_option("--on", options->on,
-                   "devices of the table, as \"RTX 5090\" or \"4x MI100\" (default: here)");
+                   "a model folder, a .gguf file, a config.json, a name as Llama-3.3-70B, or a scenario "
+                   "(.toml) (default: ember)");
+    app.add_option(
+        "--on", options->on,
+        "devices of the table, as \"RTX 5090\" or \"4x MI100\", or a cluster file (.toml) (default: here)");
     app.add_option("--type", options->type,
                    "weights as nvfp4, q4_k_m, iq4_xs, bf16, ... (default: as stored)");
     app.add_option("--context", options->context, "tokens a sequence may reach (default: the model's)")
         ->check(CLI::Range(1, 1 << 26));
-    app.add_option("--sequences", options->sequences, "sequences at once")
-        ->check(CLI::Range(1, 4096))
-        ->capture_default_str();
+    app.add_option("--sequences", options->sequences, "sequences at once (default: 1)")
+        ->check(CLI::Range(1, 4096));
     add_kv_flag(app, options->kv);
-    app.add_option("--memory", options->memory_gb, "GB beside the devices; all there is for a CPU");
-    app.add_option("--memory-speed", options->memory_speed, "GB/s that it reads")->capture_default_str();
-    app.add_option("--disk", options->disk_speed, "GB/s that a disk reads: experts may be streamed from it");
+    const auto known = [&](const char* flag, std::optional<double>& value, const char* help) {
+        app.add_option(flag, value, help)->check(CLI::Range(0.0, 1e6));
+    };
+    plan::HardwareOverrides& hardware = options->hardware;
+    known("--vram", hardware.vram_gb, "GB of each device, in place of the table's");
+    known("--bandwidth", hardware.bandwidth_gbs, "GB/s that each device (or this machine) reads");
+    known("--tflops", hardware.tflops, "FP16 TFLOP/s of each device (or this machine)");
+    known("--watts", hardware.load_watts, "of each device, computing");
+    known("--ram,--memory", hardware.ram_gb, "GB beside the devices; all there is for a processor");
+    known("--ram-bandwidth,--memory-speed", hardware.ram_bandwidth_gbs, "GB/s that it reads (default: 60)");
+    known("--disk", hardware.disk_gbs, "GB/s that a disk reads: experts may be streamed from it");
     app.add_flag("--tensor-parallel", options->tensor_parallel, "split each layer over the devices");
     app.add_option("--calibrate", options->calibrate,
                    "the --json of `hearth bench` on another model here: expected speeds beside the ceilings");

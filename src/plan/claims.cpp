@@ -1,8 +1,6 @@
 // plan/claims.cpp - one function a kind of claim; each brings the terms that decide.
 #include "plan/claims.h"
 
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cmath>
@@ -11,43 +9,23 @@
 #include "base/terminal.h"
 #include "plan/investment.h"
 #include "plan/outlook.h"
+#include "plan/scenario.h"
+#include "plan/toml_table.h"
 
 namespace hearth::plan {
 namespace {
 
 constexpr double kToleranceDefault = 0.02;
 
-// One [[claim]] with typed reads that remember where the file is.
-class Claim {
-  public:
-    Claim(const fs::path& path, const toml::table& table) : path_(path), table_(table) {}
-    [[nodiscard]] tl::unexpected<Error> fault(std::string_view what) const {
-        return fail(Fault::usage, "{}:{}: claim: {}", path_.string(), table_.source().begin.line, what);
-    }
-    [[nodiscard]] Result<std::string> text(std::string_view key) const {
-        const auto value = table_[key].value_exact<std::string>();
-        if (!value) return fault(fmt::format("{}: expected a text, saw none", key));
-        return *value;
-    }
-    [[nodiscard]] std::string text_or(std::string_view key, std::string fallback) const {
-        return table_[key].value_or(std::move(fallback));
-    }
-    [[nodiscard]] Result<double> number(std::string_view key) const {
-        const auto value = table_[key].is_number() ? table_[key].value<double>() : std::nullopt;
-        if (!value || !std::isfinite(*value))
-            return fault(fmt::format("{}: expected a number, saw none", key));
-        return *value;
-    }
-    [[nodiscard]] double number_or(std::string_view key, double fallback) const {
-        return table_[key].is_number() ? *table_[key].value<double>() : fallback;
-    }
-    [[nodiscard]] bool has(std::string_view key) const { return table_.contains(key); }
-    [[nodiscard]] fs::path beside(const std::string& name) const { return path_.parent_path() / name; }
+using Claim = TomlTable;
 
-  private:
-    const fs::path& path_;
-    const toml::table& table_;
-};
+fs::path beside(const Claim& claim, const std::string& name) {
+    return fs::path(claim.where()).parent_path() / name;
+}
+
+Result<double> tolerance(const Claim& claim) {
+    return claim.number_or("tolerance", kToleranceDefault, 0, 10);
+}
 
 bool near(double a, double b, double tolerance) { return std::fabs(a - b) <= tolerance * std::fabs(b); }
 
@@ -79,7 +57,7 @@ Status check_cost(const Claim& claim, CheckedClaim& out) {
     HEARTH_TRY(const std::string quantity, claim.text("quantity"));
     HEARTH_TRY(const double says, claim.number("says"));
     CostInputs inputs;
-    HEARTH_TRY_STATUS(read_cost_file(claim.beside(file), inputs));
+    HEARTH_TRY_STATUS(read_cost_file(beside(claim, file), inputs));
     HEARTH_TRY(const CostReport r, cost(inputs));
     const Investment i = invest(r);
     std::optional<double> ours;
@@ -113,32 +91,51 @@ Status check_cost(const Claim& claim, CheckedClaim& out) {
         ours = r.api_bill > 0 ? r.total / r.api_bill : 0;
         out.terms.push_back(fmt::format("{} against {} a month", money(r.total), money(r.api_bill)));
     } else {
-        return claim.fault(
-            fmt::format("quantity: saw \"{}\", which is none that docs/cost.md lists", quantity));
+        return claim.fault("quantity",
+                           fmt::format("saw \"{}\", which is none that docs/cost.md lists", quantity));
     }
     out.says = fmt::format("{:g}", says);
     out.ours = ours ? fmt::format("{:.2f}", *ours) : "never";
-    out.holds = ours && near(says, *ours, claim.number_or("tolerance", kToleranceDefault));
+    HEARTH_TRY(const double within, tolerance(claim));
+    out.holds = ours && near(says, *ours, within);
     if (!out.holds) explain_cost(quantity, says, r, i, out);
     return {};
 }
 
+// The devices and the model stand in the claim, or in a scenario that it names.
 Result<Outlook> outlook_of(const Claim& claim, const std::string& on) {
     OutlookRequest request;
+    if (claim.has("scenario")) {
+        HEARTH_TRY(const std::string file, claim.text("scenario"));
+        HEARTH_TRY(Scenario scenario, read_scenario(beside(claim, file)));
+        request = std::move(scenario.request);
+        if (!on.empty()) {
+            HEARTH_TRY(request.devices, parse_devices(on));
+        }
+        return outlook(request);
+    }
     HEARTH_TRY(const std::string model, claim.text("model"));
     HEARTH_TRY(request.shape, find_shape(model));
     HEARTH_TRY(const std::string type, claim.text("type"));
     HEARTH_TRY(request.type, find_weight_type(type));
     HEARTH_TRY(request.devices, parse_devices(on));
-    request.use.context = static_cast<std::int64_t>(claim.number_or("context", 4096));
-    request.host_bytes = claim.number_or("memory_gb", 0) * 1e9;
-    request.disk_read_bytes_per_second = claim.number_or("disk_gbs", 0) * 1e9;
-    request.tensor_parallel = claim.number_or("tensor_parallel", 0) > 0;
+    HEARTH_TRY(const double context, claim.number_or("context", 4096, 1, 1 << 26));
+    HEARTH_TRY(const double memory_gb, claim.number_or("memory_gb", 0, 0, 1e6));
+    HEARTH_TRY(const double disk_gbs, claim.number_or("disk_gbs", 0, 0, 1e6));
+    HEARTH_TRY(const double tensor_parallel, claim.number_or("tensor_parallel", 0, 0, 1));
+    request.use.context = static_cast<std::int64_t>(context);
+    request.host_bytes = memory_gb * 1e9;
+    request.disk_read_bytes_per_second = disk_gbs * 1e9;
+    request.tensor_parallel = tensor_parallel > 0;
     return outlook(request);
 }
 
+Result<std::string> devices_of(const Claim& claim) {
+    return claim.has("scenario") ? claim.text_or("on", "") : claim.text("on");
+}
+
 Status check_memory(const Claim& claim, CheckedClaim& out) {
-    HEARTH_TRY(const std::string on, claim.text("on"));
+    HEARTH_TRY(const std::string on, devices_of(claim));
     HEARTH_TRY(const Outlook o, outlook_of(claim, on));
     out.says = "fits";
     out.ours = name(o.answer);
@@ -151,7 +148,7 @@ Status check_memory(const Claim& claim, CheckedClaim& out) {
 }
 
 Status check_decode(const Claim& claim, CheckedClaim& out) {
-    HEARTH_TRY(const std::string on, claim.text("on"));
+    HEARTH_TRY(const std::string on, devices_of(claim));
     HEARTH_TRY(const Outlook o, outlook_of(claim, on));
     if (!o.decode) {
         out.ours = name(o.answer);
@@ -193,7 +190,8 @@ Status check_shrink(const Claim& claim, CheckedClaim& out) {
     const double ours = before.weights / after.weights;
     out.says = fmt::format("{:g}x", says);
     out.ours = fmt::format("{:.2f}x", ours);
-    out.holds = near(says, ours, claim.number_or("tolerance", kToleranceDefault));
+    HEARTH_TRY(const double within, tolerance(claim));
+    out.holds = near(says, ours, within);
     out.terms.push_back(
         fmt::format("{} to {}: {:.2f} bits a weight, since embeddings, head, routers and norms "
                     "keep theirs; every weight in it would be {:.2f}x",
@@ -203,26 +201,25 @@ Status check_shrink(const Claim& claim, CheckedClaim& out) {
 }
 
 Status check_power(const Claim& claim, CheckedClaim& out) {
-    HEARTH_TRY(const double watts, claim.number("watts"));
-    HEARTH_TRY(const double price, claim.number("price_per_kwh"));
+    HEARTH_TRY(const double watts, claim.number("watts", 0, 1e9));
+    HEARTH_TRY(const double price, claim.number("price_per_kwh", 0, 1e6));
     HEARTH_TRY(const double says, claim.number("says"));
-    const double hours = claim.number_or("hours_per_year", 8760);
-    if (watts < 0 || price < 0 || hours < 0 || hours > 8784)
-        return claim.fault("watts, price_per_kwh and hours_per_year: expected numbers of at least 0");
+    HEARTH_TRY(const double hours, claim.number_or("hours_per_year", 8760, 0, 8784));
     const double ours = watts / 1000 * hours * price;
     out.says = fmt::format("{:g} a year", says);
     out.ours = fmt::format("{:.0f} a year", ours);
-    out.holds = near(says, ours, claim.number_or("tolerance", kToleranceDefault));
+    HEARTH_TRY(const double within, tolerance(claim));
+    out.holds = near(says, ours, within);
     out.terms.push_back(fmt::format("{:g} W x {:g} h x {:g}", watts, hours, price));
     return {};
 }
 
-Result<CheckedClaim> check_one(const fs::path& path, const toml::table& table) {
-    const Claim claim(path, table);
+Result<CheckedClaim> check_one(const Claim& claim) {
     CheckedClaim out;
     HEARTH_TRY(out.text, claim.text("text"));
     HEARTH_TRY(out.kind, claim.text("kind"));
-    out.source = claim.text_or("source", "");
+    HEARTH_TRY(out.source, claim.text_or("source", ""));
+    HEARTH_TRY(const std::string note, claim.text_or("note", ""));
     struct Row {
         std::string_view kind;
         Status (*check)(const Claim&, CheckedClaim&);
@@ -235,35 +232,37 @@ Result<CheckedClaim> check_one(const fs::path& path, const toml::table& table) {
     for (const Row& row : kRows)
         if (row.kind == out.kind) {
             if (auto ok = row.check(claim, out); !ok) return fail(ok.error());
-            if (const std::string note = claim.text_or("note", ""); !note.empty()) out.terms.push_back(note);
+            if (auto ok = claim.finish(); !ok) return fail(ok.error());
+            if (!note.empty()) out.terms.push_back(note);
             return out;
         }
-    return claim.fault(
-        fmt::format("kind: expected cost, memory, decode, shrink or power, saw \"{}\"", out.kind));
+    return claim.fault("kind",
+                       fmt::format("expected cost, memory, decode, shrink or power, saw \"{}\"", out.kind));
+}
+
+Status check_all(const TomlTable& file, std::vector<CheckedClaim>& out) {
+    HEARTH_TRY(const auto claims, file.tables("claim"));
+    if (claims.empty()) return file.fault("claim", "expected tables [[claim]], saw none");
+    HEARTH_TRY_STATUS(file.finish());
+    for (const Claim& claim : claims) {
+        HEARTH_TRY(CheckedClaim checked, check_one(claim));
+        out.push_back(std::move(checked));
+    }
+    return {};
 }
 
 }  // namespace
 
-Result<std::vector<CheckedClaim>> check_claims(const fs::path& path) {
-    HEARTH_TRY(const std::string text, read_text(path, std::uint64_t{1} << 20));
+Result<std::vector<CheckedClaim>> claims_of(std::string_view text, const std::filesystem::path& path) {
     std::vector<CheckedClaim> out;
-    try {
-        const toml::table file = toml::parse(text, path.string());
-        const toml::array* claims = file["claim"].as_array();
-        if (claims == nullptr || claims->empty())
-            return fail(Fault::usage, "{}: expected tables [[claim]], saw none", path.string());
-        for (const toml::node& node : *claims) {
-            if (!node.is_table())
-                return fail(Fault::usage, "{}:{}: expected a table [[claim]]", path.string(),
-                            node.source().begin.line);
-            HEARTH_TRY(CheckedClaim claim, check_one(path, *node.as_table()));
-            out.push_back(std::move(claim));
-        }
-    } catch (const toml::parse_error& e) {
-        return fail(Fault::usage, "{}:{}: expected valid TOML, saw {}", path.string(), e.source().begin.line,
-                    e.description());
-    }
+    HEARTH_TRY_STATUS(
+        read_toml(text, path.string(), [&](const TomlTable& file) { return check_all(file, out); }));
     return out;
+}
+
+Result<std::vector<CheckedClaim>> check_claims(const std::filesystem::path& path) {
+    HEARTH_TRY(const std::string text, read_text(path, std::uint64_t{1} << 20));
+    return claims_of(text, path);
 }
 
 std::string claims_text(const std::vector<CheckedClaim>& claims) {

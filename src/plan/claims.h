@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -21,6 +22,7 @@ struct CheckedClaim {
 // A TOML file of [[claim]] tables; docs/cost.md lists the kinds. Files that claims name are relative to it.
 // Errors: usage, with the line; those of the plans and sums behind a claim.
 Result<std::vector<CheckedClaim>> check_claims(const std::filesystem::path& path);
+Result<std::vector<CheckedClaim>> claims_of(std::string_view text, const std::filesystem::path& path);
 
 std::string claims_text(const std::vector<CheckedClaim>& claims);
 Json claims_json(const std::vector<CheckedClaim>& claims);

@@ -29,6 +29,7 @@ Status check(const OutlookRequest& r) {
     if (r.use.context < 1 || r.use.context > r.shape.context_max)
         return fail(Fault::usage, "context: expected 1 to {} tokens, saw {}", r.shape.context_max,
                     r.use.context);
+    if (r.nodes < 1) return fail(Fault::usage, "nodes: expected at least 1, saw {}", r.nodes);
     if (r.use.sequences < 1)
         return fail(Fault::usage, "sequences: expected at least 1, saw {}", r.use.sequences);
     for (const auto& [name, value] :
@@ -58,6 +59,7 @@ class Work {
     void set_limits();
     void suggest();
     void set_speed(double seconds_more);
+    [[nodiscard]] double network_seconds() const;
     Outlook& out_;
     const OutlookRequest& r_;
     const Device& d_;
@@ -108,19 +110,33 @@ SpeedInputs Work::inputs() const {
 }
 
 void Work::set_budgets() {
-    for (const DeviceGroup& group : r_.devices)
+    for (const DeviceGroup& group : r_.devices) {
         out_.budget += group.n * device_budget(group.device, r_.host_bytes);
-    if (!d_.is_cpu() && !d_.is_unified()) out_.host_budget = std::max(0.0, r_.host_bytes - kSystemMargin);
+        out_.board_watts += group.n * group.device.load_watts;
+    }
+    if (!d_.is_cpu() && !d_.is_unified())
+        out_.host_budget = r_.nodes * std::max(0.0, r_.host_bytes - kSystemMargin);
+}
+
+// Layers dealt to machines: a token's activations cross between each two. Layers that are split: two
+// reductions each, over all.
+double Work::network_seconds() const {
+    if (r_.nodes < 2) return 0;
+    const double bytes = 4.0 * static_cast<double>(r_.shape.d_model) * r_.use.sequences;
+    const double crossing =
+        r_.link_seconds + (r_.link_bytes_per_second > 0 ? bytes / r_.link_bytes_per_second : 0);
+    return crossing * (r_.tensor_parallel ? 4 * r_.shape.n_layers : r_.nodes - 1);
 }
 
 void Work::set_speed(double seconds_more) {
+    seconds_more += network_seconds();
     const auto later = [&](Speed speed) {
         if (seconds_more <= 0) return speed;
         const double factor = 1 / (1 + speed.tokens_per_second / r_.use.sequences * seconds_more);
         speed.tokens_per_second *= factor;
         speed.low *= factor;
         speed.high *= factor;
-        speed.terms.push_back({"from outside the device", seconds_more});
+        speed.terms.push_back({"host and network", seconds_more});
         return speed;
     };
     out_.decode = later(decode_speed(inputs()));

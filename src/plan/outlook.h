@@ -18,7 +18,10 @@ struct OutlookRequest {
     MemoryUse use;
     std::vector<DeviceGroup> devices;  // one kind computes: the first; the others lend memory
     bool tensor_parallel = false;
-    double host_bytes = 0;  // memory beside the devices; for CPUs and unified devices, all there is
+    int nodes = 1;  // machines over which the devices are spread evenly
+    // Between machines; 0: as fast as within one.
+    double link_bytes_per_second = 0, link_seconds = 0;
+    double host_bytes = 0;  // of a machine, beside the devices; for CPUs and unified devices, all there is
     double host_read_bytes_per_second = 60e9;  // two channels of DDR5, as they measure
     double disk_read_bytes_per_second = 0;     // 0: weights are not streamed
 };
@@ -29,6 +32,7 @@ std::string_view name(Answer answer);
 struct Outlook {
     OutlookRequest request;
     MemoryBill bill;
+    double board_watts = 0;              // of all devices by their datasheets, computing
     double budget = 0, host_budget = 0;  // bytes that may be used: of the devices, beside them
     Answer answer = Answer::does_not_fit;
     std::string how;                 // one sentence: where what lies

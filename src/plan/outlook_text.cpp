@@ -64,6 +64,9 @@ std::string outlook_text(const Outlook& o) {
     if (o.context_max > 0)
         out += fmt::format("Fits up to {} tokens of context, or {} sequences of {}.\n", o.context_max,
                            o.sequences_max, r.use.context);
+    if (o.board_watts > 0)
+        out += fmt::format("Boards draw up to {:.0f} W by their datasheets, beside the machine{}.\n",
+                           o.board_watts, r.nodes > 1 ? "s" : "");
     if (o.decode) {
         out += "\n" + speed_line("decode", *o.decode);
         Table terms({{"of a step"}, {"ms", right}});
@@ -97,6 +100,8 @@ Json outlook_json(const Outlook& o) {
             {"active_parameters", o.request.shape.active_parameters()},
             {"type", type_name(o.request)},
             {"devices", devices_text(o.request.devices)},
+            {"nodes", o.request.nodes},
+            {"board_watts", o.board_watts},
             {"context", o.request.use.context},
             {"sequences", o.request.use.sequences},
             {"answer", std::string(name(o.answer))},
