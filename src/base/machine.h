@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,8 @@ struct Machine {
     std::uint64_t memory_limit_bytes = 0;  // min of the machine and the cgroup's limit
     std::uint64_t memory_available_bytes = 0;
 };
-Machine read_machine();
+// `root` lets captured trees stand in for the machine; cores are of this machine whatever the root.
+Machine read_machine(const std::filesystem::path& root = "/");
 
 // The cgroup's cpu quota in cores, rounded up ("150000 100000" is 2); 0 when there is none. `text` is
 // cpu.max.

@@ -1,6 +1,8 @@
 // cli/benchmark_output.cpp - speeds beside their ceilings, and beside those of an earlier run.
 #include "cli/benchmark_output.h"
 
+#include <fmt/ranges.h>
+
 #include <boost/json.hpp>
 
 #include "base/terminal.h"
@@ -34,6 +36,8 @@ Json point_json(const Benchmark& b, const BenchmarkPoint& point) {
             {"operations_per_token", point.operations_per_token},
             {"bytes_per_second", point.bytes_per_second},
             {"operations_per_second", point.operations_per_second},
+            {"joules_per_token", point.joules_per_token ? Json(*point.joules_per_token) : Json(nullptr)},
+            {"watts", point.watts ? Json(*point.watts) : Json(nullptr)},
             {"share_of_bandwidth", b.share_of_bandwidth(point)},
             {"share_of_operations", b.share_of_operations(point)}};
 }
@@ -71,6 +75,13 @@ std::string benchmark_text(const Benchmark& b) {
     out += fmt::format(
         ".\nShares of operations are of the {} rate. A step reads {} of weights and {} of KV a position.\n",
         b.arithmetic, bytes_text(b.weight_bytes), bytes_text(b.kv_bytes_per_token));
+    for (const BenchmarkPoint& point : b.points)
+        if (point.joules_per_token)
+            out += fmt::format("{}, {}: {:.3g} J a token, {:.3g} W\n", name(point.phase), sizes_text(point),
+                               *point.joules_per_token, *point.watts);
+    if (!b.energy_counters.empty())
+        out += fmt::format("Energy by the counters {}: without supply, fans and disks.\n",
+                           fmt::join(b.energy_counters, ", "));
     // A model inside the caches decodes faster than memory reads: the share says so instead of hiding it.
     if (in_cache)
         out += "The weights fit in the processor's caches, so decode is not bound by memory here.\n";
@@ -88,6 +99,7 @@ Json benchmark_json(const Benchmark& b, const std::string& model, const std::str
             {"weight_bytes", b.weight_bytes},
             {"kv_bytes_per_token", b.kv_bytes_per_token},
             {"arithmetic", std::string(b.arithmetic)},
+            {"energy_counters", boost::json::value_from(b.energy_counters)},
             {"ceilings",
              {{"read_bytes_per_second", b.ceilings.read_bytes_per_second},
               {"flops_per_second", b.ceilings.flops_per_second},

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "base/check.h"
+#include "base/energy.h"
 #include "base/rng.h"
 #include "engine/kv_blocks.h"
 #include "models/model.h"
@@ -75,6 +77,31 @@ int steps_of_prefill(int depth, int batch, int chunk) {
     return static_cast<int>(tokens / room) + batch + 2;
 }
 
+// Joules and seconds of the runs of one point.
+class Consumption {
+  public:
+    explicit Consumption(EnergyMeter& meter) : meter_(meter) {}
+    void begin() {
+        joules_at_ = meter_.joules();
+        start_ = Clock::now();
+    }
+    void end(double tokens) {
+        joules_ += meter_.joules() - joules_at_;
+        seconds_ += seconds_since(start_);
+        tokens_ += tokens;
+    }
+    void into(BenchmarkPoint& point) const {
+        if (meter_.empty() || tokens_ <= 0 || joules_ <= 0) return;
+        point.joules_per_token = joules_ / tokens_;
+        point.watts = joules_ / seconds_;
+    }
+
+  private:
+    EnergyMeter& meter_;
+    Clock::time_point start_;
+    double joules_at_ = 0, joules_ = 0, seconds_ = 0, tokens_ = 0;
+};
+
 // The runs of one point.
 struct Runs {
     std::vector<double> tokens_per_second;
@@ -90,25 +117,33 @@ struct Runs {
 
 class Bench {
   public:
-    Bench(Engine& engine, const BenchmarkOptions& options) : engine_(engine), options_(options) {}
+    Bench(Engine& engine, const BenchmarkOptions& options)
+        : engine_(engine), options_(options), meter_(EnergyMeter::open(options.energy_root)) {}
+    [[nodiscard]] std::vector<std::string> energy_counters() const { return meter_.names(); }
 
     Result<BenchmarkPoint> prefill(int tokens) {
-        BenchmarkPoint point{.phase = Phase::prefill, .tokens = tokens};
+        BenchmarkPoint point;
+        point.tokens = tokens;
         Runs runs;
+        Consumption consumption(meter_);
         for (int run = 0; run < options_.repeats; ++run) {
             arrived_ = 0;
             HEARTH_TRY_STATUS(submit(tokens, 1));
+            consumption.begin();
             const auto start = Clock::now();
             while (arrived_ == 0) HEARTH_TRY_STATUS(step());
             runs.tokens_per_second.push_back(tokens / seconds_since(start));
+            consumption.end(tokens);
             HEARTH_TRY_STATUS(drain());
         }
         runs.into(point);
+        consumption.into(point);
         const auto n = static_cast<double>(tokens);
         point.operations_per_token = operations(program(), 0, n, 1) / n;
         // Each chunk reads the weights once; its tokens share them.
         const double steps = (n + engine_.options().chunk_tokens - 1) / engine_.options().chunk_tokens;
-        point.bytes_per_step = weight_bytes() + kv_bytes() * n / 2;
+        point.bytes_per_step =
+            weight_bytes(std::min<double>(n, engine_.options().chunk_tokens)) + kv_bytes() * n / 2;
         point.bytes_per_second = point.bytes_per_step * std::max(1.0, steps) * point.tokens_per_second / n;
         finish(point);
         return point;
@@ -116,7 +151,10 @@ class Bench {
 
     // One prefill serves all runs: a run is a stretch of decoded tokens.
     Result<BenchmarkPoint> decode(int depth, int batch) {
-        BenchmarkPoint point{.phase = Phase::decode, .depth = depth, .batch = batch};
+        BenchmarkPoint point;
+        point.phase = Phase::decode;
+        point.depth = depth;
+        point.batch = batch;
         const int start_depth = std::max(depth, 1);
         // The first sequences decode while the last still prefill.
         const int head_start = steps_of_prefill(start_depth, batch, engine_.options().chunk_tokens);
@@ -130,7 +168,9 @@ class Bench {
             if (together == 0 && idle_) return fail(Fault::internal, "the benchmark's sequences ended early");
         }
         Runs runs;
+        Consumption consumption(meter_);
         for (int run = 0; run < options_.repeats; ++run) {
+            consumption.begin();
             const auto start = Clock::now();
             int made = 0;
             for (int i = 0; i < point.tokens && !idle_; ++i) {
@@ -138,13 +178,15 @@ class Bench {
                 made += n;
             }
             if (made > 0) runs.tokens_per_second.push_back(made / seconds_since(start));
+            consumption.end(made);
         }
         HEARTH_TRY_STATUS(drain());
         if (runs.tokens_per_second.empty()) return fail(Fault::internal, "no token was decoded");
         runs.into(point);
+        consumption.into(point);
         const double mean_depth =
             start_depth + (batch > 1 ? head_start / 2.0 : 0) + point.tokens * options_.repeats / 2.0;
-        point.bytes_per_step = weight_bytes() + kv_bytes() * mean_depth * batch;
+        point.bytes_per_step = weight_bytes(batch) + kv_bytes() * mean_depth * batch;
         point.operations_per_token = operations(program(), mean_depth, 1, 1);
         point.bytes_per_second = point.bytes_per_step * point.tokens_per_second / batch;
         finish(point);
@@ -153,7 +195,15 @@ class Bench {
 
   private:
     [[nodiscard]] const models::Program& program() const { return engine_.model().program; }
-    [[nodiscard]] double weight_bytes() const { return static_cast<double>(engine_.model().weight_bytes); }
+    // Read by a step of n tokens: of experts, those that some token chose, as chance has it.
+    [[nodiscard]] double weight_bytes(double n_tokens) const {
+        auto bytes = static_cast<double>(engine_.model().weight_bytes);
+        for (std::size_t i = 0; i < program().tensors.size(); ++i)
+            if (const double used = program().tensors[i].used; used < 1)
+                bytes -= static_cast<double>(engine_.model().tensors[i].matrix.bytes()) *
+                         std::pow(1 - used, n_tokens);
+        return bytes;
+    }
     [[nodiscard]] double kv_bytes() const { return kv_bytes_of_position(program(), *engine_.options().kv); }
     static void finish(BenchmarkPoint& point) {
         point.operations_per_second = point.operations_per_token * point.tokens_per_second;
@@ -195,6 +245,7 @@ class Bench {
 
     Engine& engine_;
     const BenchmarkOptions& options_;
+    EnergyMeter meter_;
     Philox random_{1};
     int arrived_ = 0;
     bool idle_ = true;
@@ -255,6 +306,7 @@ Result<Benchmark> benchmark(Engine& engine, const BenchmarkOptions& options) {
     out.weight_bytes = static_cast<double>(model.weight_bytes);
     out.kv_bytes_per_token = kv_bytes_of_position(model.program, *engine.options().kv);
     Bench bench(engine, sizes);
+    out.energy_counters = bench.energy_counters();
     for (const int prompt : sizes.prompts) {
         HEARTH_TRY(auto point, bench.prefill(prompt));
         out.points.push_back(point);

@@ -2,7 +2,9 @@
 // decode by depth and batch.
 #pragma once
 
+#include <filesystem>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -19,6 +21,7 @@ struct BenchmarkOptions {
     int repeats = 3;                                   // medians of so many runs
     int chunk_tokens = 256;                            // prompt tokens evaluated together
     std::optional<kernels::KvType> kv = std::nullopt;  // as EngineOptions
+    std::filesystem::path energy_root = "/";           // whose counters of energy are read
 };
 
 // One speed, the median of the runs, and what it took by arithmetic.
@@ -28,9 +31,12 @@ struct BenchmarkPoint {
     int depth = 0, batch = 1;
     double tokens_per_second = 0;     // of all sequences together
     double slowest = 0, fastest = 0;  // of the runs
-    double bytes_per_step = 0;        // read: all weights once, and the KV of every sequence at mean depth
+    // Read: weights once (of experts those that are chosen), and the KV of every sequence at mean depth.
+    double bytes_per_step = 0;
     double operations_per_token = 0;  // multiplications and additions
     double bytes_per_second = 0, operations_per_second = 0;
+    // Of the processor and its memory, over all runs; absent where no counter can be read.
+    std::optional<double> joules_per_token, watts;
 };
 std::string_view name(BenchmarkPoint::Phase phase);
 
@@ -41,6 +47,7 @@ struct Benchmark {
     std::string_view arithmetic = "f32";  // what most products are made in: "f32", "int8", "bf16"
     double operations_ceiling = 0;        // of that arithmetic, per second
     Ceilings ceilings;
+    std::vector<std::string> energy_counters;  // "package-0", "dram"; empty: none can be read
     [[nodiscard]] double share_of_bandwidth(const BenchmarkPoint& point) const {
         return point.bytes_per_second / ceilings.read_bytes_per_second;
     }

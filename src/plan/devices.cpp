@@ -114,6 +114,8 @@ const Device* device_of_driver(std::string_view name) {
     for (const std::string_view word : {"nvidia", "geforce", "amd", "instinct", "intel", "graphics"})
         if (const std::size_t at = wanted.find(word); at != std::string::npos) wanted.erase(at, word.size());
     if (wanted.size() < 4) return nullptr;
+    if (wanted == "gb10") wanted = "dgxsparkgb10";  // what the driver calls the chip, and people the box
+    if (wanted == "thor") wanted = "jetsonagxthor";
     for (const Device& device : devices()) {
         const std::string own = plain(device.name);
         if (own == wanted) return &device;

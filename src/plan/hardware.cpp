@@ -107,6 +107,24 @@ std::optional<double> kfd_bandwidth(const fs::path& root, double memory_bytes) {
     return std::nullopt;
 }
 
+// A card whose whole memory the processor can map shows its size as the largest prefetchable window of its
+// PCI resources (begin, end, flags a line; flag 0x2000: prefetchable). 256 MiB or less is the old, small
+// window.
+std::optional<double> largest_window(const fs::path& path) {
+    std::ifstream file(path);
+    double largest = 0;
+    std::string begin, end, flags;
+    for (int line = 0; line < 16 && file >> begin >> end >> flags; ++line) {
+        char* stop = nullptr;
+        const unsigned long long first = std::strtoull(begin.c_str(), &stop, 16),
+                                 last = std::strtoull(end.c_str(), nullptr, 16),
+                                 bits = std::strtoull(flags.c_str(), nullptr, 16);
+        if ((bits & 0x2000) != 0 && last > first && last - first < (1ull << 50))
+            largest = std::max(largest, static_cast<double>(last - first + 1));
+    }
+    return largest > 0x1p28 ? std::optional(largest) : std::nullopt;
+}
+
 void add_from_table(Gpu& gpu) {
     const Device* device = device_of_driver(gpu.model.value);
     if (device == nullptr || gpu.read_bytes_per_second) return;
@@ -132,9 +150,16 @@ Gpu read_drm(const fs::path& root, const fs::path& device, std::string_view vend
     // A carve-out far below what may be mapped: an APU.
     gpu.is_unified =
         gpu.memory_bytes && gpu.shared_bytes && gpu.memory_bytes->value < gpu.shared_bytes->value / 4;
-    for (const fs::path& sensor : entries(device / "hwmon", "hwmon"))
-        if (const auto microwatts = number_in(sensor / "power1_cap"))
-            gpu.power_limit_watts = {*microwatts / 1e6, Method::sysfs, Confidence::high};
+    if (!gpu.memory_bytes && vendor == "Intel")
+        if (const auto bytes = largest_window(device / "resource"))
+            gpu.memory_bytes = {*bytes, Method::derived, Confidence::medium};
+    for (const fs::path& sensor : entries(device / "hwmon", "hwmon")) {
+        for (const char* limit : {"power1_cap", "power1_max", "power1_rated_max"})  // amdgpu; i915 and xe
+            if (const auto microwatts = number_in(sensor / limit);
+                microwatts && *microwatts > 0 && !gpu.power_limit_watts)
+                gpu.power_limit_watts = {*microwatts / 1e6, Method::sysfs, Confidence::high};
+        gpu.has_energy_counter = gpu.has_energy_counter || number_in(sensor / "energy1_input").has_value();
+    }
     if (vendor == "AMD" && gpu.memory_bytes)
         if (const auto bandwidth = kfd_bandwidth(root, gpu.memory_bytes->value))
             gpu.read_bytes_per_second = {*bandwidth, Method::derived, Confidence::high};
@@ -161,9 +186,16 @@ void read_gpus(const fs::path& root, const std::string& nvml, Hardware& out) {
         if (card.memory_bytes) gpu.memory_bytes = {*card.memory_bytes, Method::nvml, Confidence::high};
         if (card.power_limit_watts)
             gpu.power_limit_watts = {*card.power_limit_watts, Method::nvml, Confidence::high};
+        gpu.has_energy_counter = card.joules.has_value();
         // A card whose driver gives no memory of its own shares the machine's.
         gpu.is_unified = !card.memory_bytes;
         add_from_table(gpu);
+        if (gpu.is_unified &&
+            gpu.memory_bytes) {  // some drivers answer with the machine's, or with odd numbers
+            out.notes.push_back(fmt::format("{}: its driver's {} of memory are the machine's, shared",
+                                            card.name, bytes_text(gpu.memory_bytes->value)));
+            gpu.memory_bytes.reset();
+        }
         out.gpus.push_back(std::move(gpu));
     }
     if (reading.cards.empty() && nvidia_seen)
@@ -261,6 +293,7 @@ std::string hardware_text(const Hardware& h) {
         if (gpu.read_bytes_per_second)
             seen += fmt::format(", {}/s{}", bytes_text(gpu.read_bytes_per_second->value),
                                 how(*gpu.read_bytes_per_second));
+        if (gpu.has_energy_counter) seen += ", counts its energy";
         if (gpu.power_limit_watts) seen += fmt::format(", up to {:.0f} W", gpu.power_limit_watts->value);
         table.add({gpu.vendor + " " + gpu.pci, seen});
     }
@@ -284,6 +317,7 @@ Json hardware_json(const Hardware& h) {
                         {"shared_bytes", known_json(gpu.shared_bytes)},
                         {"read_bytes_per_second", known_json(gpu.read_bytes_per_second)},
                         {"power_limit_watts", known_json(gpu.power_limit_watts)},
+                        {"energy_counter", gpu.has_energy_counter},
                         {"unified", gpu.is_unified}});
     for (const Disk& disk : h.disks)
         disks.push_back({{"device", disk.device},

@@ -34,6 +34,7 @@ struct Gpu {
     std::optional<Known<double>> shared_bytes;  // of main memory, that the GPU may map (AMD's GTT)
     std::optional<Known<double>> read_bytes_per_second;
     std::optional<Known<double>> power_limit_watts;
+    bool has_energy_counter = false;
     bool is_unified = false;  // its memory is the machine's
 };
 

@@ -55,6 +55,10 @@ NvmlCard read_card(const Library& library, Handle card) {
     if (auto* get = library.find<int(Handle, unsigned*)>("nvmlDeviceGetEnforcedPowerLimit");
         get != nullptr && get(card, &milliwatts) == kSuccess)
         out.power_limit_watts = milliwatts / 1e3;
+    unsigned long long millijoules = 0;
+    if (auto* get = library.find<int(Handle, unsigned long long*)>("nvmlDeviceGetTotalEnergyConsumption");
+        get != nullptr && get(card, &millijoules) == kSuccess)
+        out.joules = static_cast<double>(millijoules) / 1e3;
     return out;
 }
 

@@ -12,6 +12,7 @@ struct NvmlCard {
     std::string name, pci;
     std::optional<double> memory_bytes;  // absent: the driver gives none, as on boards with unified memory
     std::optional<double> power_limit_watts;
+    std::optional<double> joules;  // since its driver was loaded
 };
 struct NvmlReading {
     std::vector<NvmlCard> cards;

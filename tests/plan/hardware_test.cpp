@@ -5,7 +5,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <boost/json.hpp>
+
 #include "base/file.h"
+#include "base/json.h"
+#include "base/machine.h"
 #include "material.h"
 #include "plan/nvml.h"
 
@@ -76,6 +80,81 @@ TEST_F(HardwareTest, UnifiedMemoryIsSeenForWhatItIs) {
     EXPECT_EQ(h.gpus[0].model.confidence, Confidence::low);  // a number is all there is
 }
 
+// Files and units: the kernel's Documentation/ABI/testing/sysfs-driver-intel-xe-hwmon and sysfs-bus-pci.
+TEST_F(HardwareTest, AnIntelCard) {
+    put("sys/class/drm/card0/device/vendor", "0x8086\n");
+    put("sys/class/drm/card0/device/device", "0xe20b\n");
+    put("sys/class/drm/card0/device/resource",
+        "0x00000000b1000000 0x00000000b1ffffff 0x0000000000140204\n"
+        "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
+        "0x0000004000000000 0x00000042ffffffff 0x000000000014220c\n");
+    put("sys/class/drm/card0/device/hwmon/hwmon2/power1_max", "0\n");  // 0: no limit is set
+    put("sys/class/drm/card0/device/hwmon/hwmon2/power1_rated_max", "190000000\n");
+    put("sys/class/drm/card0/device/hwmon/hwmon2/energy1_input", "8123456789\n");
+    const Hardware h = read();
+    ASSERT_EQ(h.gpus.size(), 1u);
+    EXPECT_EQ(h.gpus[0].vendor, "Intel");
+    EXPECT_EQ(h.gpus[0].memory_bytes->value, 12 * 0x1p30);
+    EXPECT_EQ(h.gpus[0].memory_bytes->method, Method::derived);
+    EXPECT_EQ(h.gpus[0].power_limit_watts->value, 190);
+    EXPECT_TRUE(h.gpus[0].has_energy_counter);
+    // The small window of a machine without resizable ones says nothing.
+    put("sys/class/drm/card0/device/resource", "0x0000004000000000 0x000000400fffffff 0x000000000014220c\n");
+    EXPECT_FALSE(read().gpus[0].memory_bytes.has_value());
+}
+
+// Trees captured from real machines by tools/fixtures/capture_machine.py: {"/path": "content"}.
+TEST_F(HardwareTest, ACapturedVirtualMachine) {
+    const Json tree =
+        parse_json(read_text(tests::fixture("plan/machine-vm.json"), 1 << 22).value(), "machine-vm.json")
+            .value();
+    for (const auto& [path, text] : tree.at("files").as_object())
+        put(std::string(path).substr(1), std::string_view(text.as_string()));
+    const Hardware h = read();
+    const boost::json::object& seen = tree.at("seen").as_object();  // by lscpu, free, lsblk, numactl there
+    EXPECT_EQ(h.n_numa_nodes, seen.at("numa_nodes").as_int64());
+    EXPECT_EQ(h.last_level_cache_bytes, seen.at("last_level_cache_bytes").to_number<double>());
+    EXPECT_TRUE(h.gpus.empty());
+    ASSERT_EQ(h.disks.size(), seen.at("disks").as_object().size());
+    for (const Disk& disk : h.disks)
+        EXPECT_EQ(disk.bytes, seen.at("disks").at(disk.device).to_number<double>()) << disk.device;
+    const Machine machine = read_machine(root_);
+    EXPECT_EQ(machine.memory_bytes, seen.at("memory_bytes").to_number<std::uint64_t>());
+    EXPECT_EQ(machine.cpu_name, std::string_view(seen.at("cpu_name").as_string()));
+    EXPECT_FALSE(machine.cpu_flags.empty());
+}
+
+// Source of the files: the kernel's admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.
+TEST_F(HardwareTest, LimitsOfControlGroups) {
+    put("proc/meminfo",
+        "MemTotal:       16000000 kB\nMemFree:        9000000 kB\nMemAvailable:   12000000 kB\n");
+    EXPECT_EQ(read_machine(root_).memory_limit_bytes, 16000000ull * 1024);
+    // Version 2: the group's own limit is none, a parent's counts; memory.high throttles before memory.max
+    // kills.
+    put("proc/self/cgroup", "0::/system.slice/work.service/one\n");
+    put("sys/fs/cgroup/system.slice/work.service/one/memory.max", "max\n");
+    put("sys/fs/cgroup/system.slice/work.service/memory.max", "8589934592\n");
+    EXPECT_EQ(read_machine(root_).memory_limit_bytes, 8589934592ull);
+    EXPECT_EQ(read_machine(root_).memory_available_bytes, 8589934592ull);
+    put("sys/fs/cgroup/system.slice/memory.high", "4294967296\n");
+    EXPECT_EQ(read_machine(root_).memory_limit_bytes, 4294967296ull);
+    put("sys/fs/cgroup/system.slice/work.service/cpu.max", "100000 100000\n");
+    EXPECT_EQ(read_machine(root_).cores_usable, 1);
+    fs::remove_all(root_ / "sys");
+    // Version 1: a tree a controller; a number near 2^63 means none.
+    put("proc/self/cgroup", "12:cpu,cpuacct:/box\n9:memory:/box\n0::/\n");
+    put("sys/fs/cgroup/memory/box/memory.limit_in_bytes", "9223372036854771712\n");
+    EXPECT_EQ(read_machine(root_).memory_limit_bytes, 16000000ull * 1024);
+    put("sys/fs/cgroup/memory/box/memory.limit_in_bytes", "2147483648\n");
+    put("sys/fs/cgroup/cpu/box/cpu.cfs_quota_us", "50000\n");
+    put("sys/fs/cgroup/cpu/box/cpu.cfs_period_us", "100000\n");
+    EXPECT_EQ(read_machine(root_).memory_limit_bytes, 2147483648ull);
+    EXPECT_EQ(read_machine(root_).cores_usable, 1);
+    // Paths that lead out of the tree are not followed.
+    put("proc/self/cgroup", "0::/../../../etc\nnonsense\n::\n9:memory:\n");
+    EXPECT_EQ(read_machine(root_).memory_limit_bytes, 16000000ull * 1024);
+}
+
 TEST_F(HardwareTest, NvidiaWithoutItsLibraryIsNoted) {
     put("sys/class/drm/card0/device/vendor", "0x10de\n");
     const Hardware h = read();
@@ -103,16 +182,28 @@ TEST(Nvml, LibrariesWithoutTheCallsAreNoCards) {
     EXPECT_NE(read_nvml("no/such/file.so").why.find("cannot be opened"), std::string::npos);
     EXPECT_NE(read_nvml("libm.so.6").why.find("does not start"), std::string::npos);
     const NvmlReading stand_in = read_nvml(HEARTH_FAKE_NVML);
-    ASSERT_EQ(stand_in.cards.size(), 2u) << stand_in.why;
+    ASSERT_EQ(stand_in.cards.size(), 3u) << stand_in.why;
     EXPECT_EQ(stand_in.cards[0].name, "NVIDIA GeForce RTX 5090");
     EXPECT_EQ(*stand_in.cards[0].memory_bytes, 34190917632.0);
     EXPECT_EQ(*stand_in.cards[0].power_limit_watts, 575);
     EXPECT_EQ(stand_in.cards[0].pci, "00000000:01:00.0");
+    EXPECT_EQ(*stand_in.cards[0].joules, 1234.567);
     EXPECT_FALSE(stand_in.cards[1].memory_bytes.has_value());  // GB10: not supported
+    EXPECT_FALSE(stand_in.cards[1].joules.has_value());
+    EXPECT_EQ(*stand_in.cards[2].memory_bytes,
+              128456036352.0);  // GB10 too: another driver gives the machine's
     const Hardware h = read_hardware("/no/such/root", HEARTH_FAKE_NVML);
-    ASSERT_EQ(h.gpus.size(), 2u);
+    ASSERT_EQ(h.gpus.size(), 3u);
     EXPECT_EQ(h.gpus[0].read_bytes_per_second->value, 1792e9);  // of the table
-    EXPECT_TRUE(h.gpus[1].is_unified);
+    EXPECT_TRUE(h.gpus[0].has_energy_counter);
+    EXPECT_FALSE(h.gpus[0].is_unified);
+    for (const std::size_t board : {1u, 2u}) {
+        EXPECT_TRUE(h.gpus[board].is_unified);
+        EXPECT_FALSE(h.gpus[board].memory_bytes.has_value());
+        EXPECT_EQ(h.gpus[board].read_bytes_per_second->value, 273e9);
+    }
+    ASSERT_EQ(h.notes.size(), 1u);
+    EXPECT_NE(h.notes[0].find("128 GB of memory are the machine's"), std::string::npos) << h.notes[0];
 }
 
 TEST(Disk, ReadsAFile) {
