@@ -4,7 +4,8 @@
     python3 tools/check_families.py build/release/src/cli/hearth [--count 20] [--seed 1] [--keep FOLDER] [FAMILY ...]
 
 Each is saved as float32, bfloat16 or float16, in one file or several, in transformers 5's spelling of config.json or
-that of 4.x; transformers loads the very folder that hearth gets. A case fails when hearth refuses it, or when some logit
+that of 4.x, or with its linears quantized in several ways; transformers loads the folder that hearth gets, or what the
+quantized weights are. A case fails when hearth refuses it, or when some logit
 is off by more than 1e-4 of the largest, in prefill or in decode after prefill, unless transformers' own float32 is about
 as far from its float64. Exit status: the number that failed.
 """
@@ -25,7 +26,9 @@ import numpy as np
 import torch
 import transformers
 from make_family_fixtures import randomize
+from quantized_checkpoint import quantize
 from random_configs import DRAWS, FULL, SLIDING
+from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForCausalLM, AutoModelForImageTextToText
 
 ENCODERS = {"bert", "nomic_bert", "modernbert", "embeddinggemma"}
@@ -62,17 +65,25 @@ def older_spelling(c: dict) -> bool:
     return True
 
 
-def save(r: random.Random, model, folder: Path) -> str:
-    """One way of storing it; says which."""
+def save(r: random.Random, model, folder: Path, plain: Path) -> str:
+    """One way of storing it; says which. `plain` gets the same numbers for transformers to load."""
     dtype = r.choice([torch.float32, torch.bfloat16, torch.float16])
-    split = r.random() < 0.3
+    quantized = r.random() < 0.3
+    split = not quantized and r.random() < 0.3
     model.to(dtype).save_pretrained(folder, max_shard_size="20KB" if split else "5GB")
     (folder / "generation_config.json").unlink(missing_ok=True)
+    shutil.copytree(folder, plain)
+    if quantized:
+        numbers = load_file(plain / "model.safetensors") | quantize(r, folder)
+        save_file({name: t.float().contiguous() for name, t in numbers.items()}, plain / "model.safetensors",
+                  metadata={"format": "pt"})
+        return "quantized"
     how = str(dtype).removeprefix("torch.") + (" split" if split else "")
     path = folder / "config.json"
     c = json.loads(path.read_text())
     if r.random() < 0.5 and older_spelling(c):
         path.write_text(json.dumps(c))
+        (plain / "config.json").write_text(json.dumps(c))
         how += " older"
     return how
 
@@ -99,15 +110,16 @@ def distance(got: np.ndarray, want: np.ndarray) -> float:
 
 
 def check(binary: str, family: str, seed: str, folder: Path) -> None:
+    plain = folder / "plain"
     r = random.Random(seed)
     torch.manual_seed(r.getrandbits(32))
     config = DRAWS[family](r)
     config._attn_implementation = "eager"
     model = model_class(family).from_config(config).float().eval()
     randomize(model)
-    how = save(r, model, folder)
+    how = save(r, model, folder, plain)
     ids = torch.randint(0, config.get_text_config().vocab_size, (1, r.choice([1, 40, 90, 150])))
-    want = logits_of(family, folder, ids, torch.float32)
+    want = logits_of(family, plain, ids, torch.float32)
     (folder / "ids.json").write_text(json.dumps(ids[0].tolist()))
     runs = [("prefill", [])]
     if family not in ENCODERS:
@@ -115,7 +127,7 @@ def check(binary: str, family: str, seed: str, folder: Path) -> None:
     for name, flags in runs:
         error = distance(hearth_logits(binary, folder, *flags), want)
         if not error < TOLERANCE:
-            own = distance(want, logits_of(family, folder, ids, torch.float64))
+            own = distance(want, logits_of(family, plain, ids, torch.float64))
             if own < TOLERANCE / 3:
                 raise RuntimeError(f"{name} ({how}): off by {error:.2e} of the largest")
             print(f"  {seed}: {name} ({how}) off by {error:.2e}, and transformers' float32 itself by {own:.2e}: not counted")

@@ -234,4 +234,19 @@ void interleave_nvfp4_apart(const Byte* const* codes, const Byte* const* scales,
     }
 }
 
+void interleave_fp8_scaled(const Byte* const* codes, const float* scales, std::int64_t n_cols, Byte* out) {
+    std::memcpy(out, scales, kFp8Scale);
+    for (std::int64_t at = 0; at < n_cols; at += kPlainCols) {
+        const Byte* quads[kLanes];
+        Byte rest[kLanes][kPlainCols] = {};
+        for (int row = 0; row < kLanes; ++row) {
+            quads[row] = codes[row] == nullptr ? nullptr : codes[row] + at;
+            if (quads[row] == nullptr || at + kPlainCols <= n_cols) continue;
+            std::memcpy(rest[row], quads[row], static_cast<std::size_t>(n_cols - at));
+            quads[row] = rest[row];
+        }
+        interleave_fp8(quads, out + kFp8Scale + at / kPlainCols * kFp8Bytes);
+    }
+}
+
 }  // namespace hearth::kernels

@@ -26,4 +26,8 @@ const PanelLayout* panel_layout(DType dtype);
 void interleave_nvfp4_apart(const std::uint8_t* const* codes, const std::uint8_t* const* scales, int n_groups,
                             std::uint8_t* out);
 
+// FP8 whose scales come apart: up to 128 columns of 16 rows, `scales` one a row.
+void interleave_fp8_scaled(const std::uint8_t* const* codes, const float* scales, std::int64_t n_cols,
+                           std::uint8_t* out);
+
 }  // namespace hearth::kernels

@@ -1,6 +1,7 @@
 // kernels/pack.cpp - from the block layouts of files to panels. panels.inl describes what is written here.
 #include "kernels/pack.h"
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -79,6 +80,13 @@ Status check_matrix(const TensorView& tensor, std::span<const std::int32_t> row_
     return {};
 }
 
+Status check_fp8(const TensorView& codes) {
+    for (const std::byte code : codes.bytes)
+        if (is_e4m3_nan(static_cast<Byte>(code)))
+            return fail(Fault::corrupt, "expected numbers, saw an FP8 NaN");
+    return {};
+}
+
 }  // namespace
 
 Result<PackedMatrix> pack(const TensorView& tensor, float scale, std::span<const std::int32_t> row_order,
@@ -89,10 +97,7 @@ Result<PackedMatrix> pack(const TensorView& tensor, float scale, std::span<const
     matrix.rows = tensor.shape[0];
     matrix.cols = tensor.shape[1];
     matrix.scale = scale;
-    if (tensor.dtype == DType::f8_e4m3)
-        for (const std::byte code : tensor.bytes)
-            if (is_e4m3_nan(static_cast<Byte>(code)))
-                return fail(Fault::corrupt, "expected numbers, saw an FP8 NaN");
+    if (tensor.dtype == DType::f8_e4m3) HEARTH_TRY_STATUS(check_fp8(tensor));
     if (const PanelLayout* layout = panel_layout(tensor.dtype)) {
         HEARTH_TRY(Byte * panels, take_panels(matrix, *layout, arena));
         pack_panels(matrix, *layout, tensor, row_order, panels, pool);
@@ -141,6 +146,52 @@ Result<PackedMatrix> pack_nvfp4(const TensorView& codes, const TensorView& scale
                 row_scales[i] = rows_of[i] < 0 ? nullptr : scale_data + at;
             }
             interleave_nvfp4_apart(row_codes, row_scales, cols / 16 - group > 1 ? 2 : 1, out);
+        }
+    });
+    return matrix;
+}
+
+Result<PackedMatrix> pack_fp8(const TensorView& codes, const BlockScales& scales,
+                              std::span<const std::int32_t> row_order, Arena& arena, ThreadPool& pool) {
+    HEARTH_TRY_STATUS(check_matrix(codes, row_order));
+    PackedMatrix matrix;
+    matrix.source = DType::f8_e4m3;
+    matrix.rows = codes.shape[0];
+    matrix.cols = codes.shape[1];
+    const std::int64_t scale_cols = (matrix.cols + scales.block_cols - 1) / scales.block_cols;
+    const std::int64_t scale_rows = (matrix.rows + scales.block_rows - 1) / scales.block_rows;
+    if (codes.dtype != DType::f8_e4m3 ||
+        scale_rows * scale_cols != static_cast<std::int64_t>(scales.values.size()))
+        return fail(Fault::corrupt, "expected FP8 codes with {} x {} scales, saw {} with {}", scale_rows,
+                    scale_cols, info(codes.dtype).name, scales.values.size());
+    HEARTH_TRY_STATUS(check_fp8(codes));
+    const auto scale_of = [&](std::int64_t row, std::int64_t col) {
+        return scales
+            .values[static_cast<std::size_t>(row / scales.block_rows * scale_cols + col / scales.block_cols)];
+    };
+    if (scale_cols > 1 && scales.block_cols % kFp8ScaledCols != 0) {
+        std::vector<float> values(static_cast<std::size_t>(codes.shape.n_elems()));
+        HEARTH_TRY_STATUS(quant::decode(codes, values));
+        for (std::int64_t i = 0; i < codes.shape.n_elems(); ++i)
+            values[static_cast<std::size_t>(i)] *= scale_of(i / matrix.cols, i % matrix.cols);
+        return pack({DType::f32, codes.shape, std::as_bytes(std::span(values))}, 1, row_order, arena, pool);
+    }
+    static constexpr PanelLayout kLayout{kPanelFp8Scaled, kFp8ScaledCols, kFp8ScaledBytes, 0, 0, nullptr};
+    HEARTH_TRY(Byte * panels, take_panels(matrix, kLayout, arena));
+    const auto* data = reinterpret_cast<const Byte*>(codes.bytes.data());
+    pool.claim(matrix.n_panels, 1, [&](int, std::int64_t panel, std::int64_t) {
+        std::int64_t rows[kLanes];
+        panel_rows(matrix, row_order, panel, rows);
+        Byte* out = panels + panel * matrix.panel_bytes;
+        for (std::int64_t at = 0; at < matrix.cols; at += kFp8ScaledCols, out += kFp8ScaledBytes) {
+            const Byte* source[kLanes];
+            float scale[kLanes] = {};
+            for (int i = 0; i < kLanes; ++i) {
+                source[i] = rows[i] < 0 ? nullptr : data + rows[i] * matrix.cols + at;
+                if (rows[i] >= 0) scale[i] = scale_of(rows[i], at);
+            }
+            interleave_fp8_scaled(source, scale, std::min<std::int64_t>(kFp8ScaledCols, matrix.cols - at),
+                                  out);
         }
     });
     return matrix;

@@ -36,4 +36,14 @@ Result<PackedMatrix> pack(const TensorView& tensor, float scale, std::span<const
 Result<PackedMatrix> pack_nvfp4(const TensorView& codes, const TensorView& scales, float tensor_scale,
                                 std::span<const std::int32_t> row_order, Arena& arena, ThreadPool& pool);
 
+// A scale for each block of rows x cols; blocks at the ends may be cut.
+struct BlockScales {
+    std::span<const float> values;  // [ceil(rows / block_rows), ceil(cols / block_cols)]
+    std::int64_t block_rows = 1, block_cols = 1;
+};
+// FP8 E4M3 with scales of blocks, as DeepSeek ships it (128 x 128), or of rows. Blocks of other widths than
+// whole 128s become float32. Errors: corrupt (sizes that do not fit, a NaN among codes), no_memory.
+Result<PackedMatrix> pack_fp8(const TensorView& codes, const BlockScales& scales,
+                              std::span<const std::int32_t> row_order, Arena& arena, ThreadPool& pool);
+
 }  // namespace hearth::kernels

@@ -28,6 +28,7 @@ enum PanelKind : int {
     kPanelQ5_K,
     kPanelQ6_K,
     kPanelIq4Xs,
+    kPanelFp8Scaled,
     kPanelKinds
 };
 

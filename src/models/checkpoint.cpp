@@ -5,10 +5,13 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "models/architecture.h"
 #include "models/expert_tensors.h"
 #include "models/tensor_names.h"
+#include "quant/formats.h"
+#include "quant/nvfp4_tensor.h"
 
 namespace hearth::models {
 namespace {
@@ -23,6 +26,20 @@ std::string_view without_suffix(std::string_view name, std::string_view suffix) 
     return name.ends_with(suffix) ? name.substr(0, name.size() - suffix.size()) : name;
 }
 
+Result<std::vector<float>> scale_values(const std::string& name, const TensorView& scales) {
+    std::vector<float> values(static_cast<std::size_t>(scales.shape.n_elems()));
+    if (scales.dtype == DType::f8_e8m0) {
+        for (std::size_t i = 0; i < values.size(); ++i)
+            values[i] = std::ldexp(1.0f, static_cast<int>(scales.bytes[i]) - 127);
+    } else if (auto ok = quant::decode(scales, values); !ok) {
+        return fail(ok.error().at(name));
+    }
+    for (const float value : values)
+        if (!std::isfinite(value) || value < 0)
+            return fail(Fault::corrupt, "{}: expected finite scales, saw {}", name, value);
+    return values;
+}
+
 // generation_config.json may name more end tokens than config.json does.
 Status add_generation_config(const fs::path& folder, ModelConfig& config) {
     const fs::path path = folder / "generation_config.json";
@@ -34,6 +51,31 @@ Status add_generation_config(const fs::path& folder, ModelConfig& config) {
 }
 
 }  // namespace
+
+Result<std::vector<float>> decoded(const LinearSource& source) {
+    const Shape& shape = source.weight.shape;
+    if (source.scales) {
+        const auto span_of = [](const TensorView& view) {
+            return std::span(reinterpret_cast<const std::uint8_t*>(view.bytes.data()), view.bytes.size());
+        };
+        const quant::Nvfp4Tensor tensor{shape[0], 2 * shape[1], span_of(source.weight),
+                                        span_of(*source.scales), 1};
+        std::vector<float> values(static_cast<std::size_t>(tensor.n_rows * tensor.n_cols));
+        for (std::int64_t r = 0; r < tensor.n_rows; ++r)
+            quant::nvfp4_decode_row(tensor, r, values.data() + r * tensor.n_cols);
+        return values;
+    }
+    std::vector<float> values(static_cast<std::size_t>(shape.n_elems()));
+    HEARTH_TRY_STATUS(quant::decode(source.weight, values));
+    if (source.block_scales.empty()) return values;
+    const std::int64_t per_row = (shape[1] + source.block_cols - 1) / source.block_cols;
+    for (std::int64_t r = 0; r < shape[0]; ++r)
+        for (std::int64_t c = 0; c < shape[1]; ++c)
+            values[static_cast<std::size_t>(r * shape[1] + c)] *=
+                source.block_scales[static_cast<std::size_t>(r / source.block_rows * per_row +
+                                                             c / source.block_cols)];
+    return values;
+}
 
 Result<Checkpoint> Checkpoint::open(const fs::path& path) {
     Checkpoint checkpoint;
@@ -122,12 +164,37 @@ Result<float> Checkpoint::scalar(std::string_view name, const TensorView& view) 
     return value;
 }
 
+// FP8's scales: one number, one a row, or one a block. Files call them weight_scale or, though they multiply,
+// weight_scale_inv.
+Status Checkpoint::add_fp8_scales(const std::string& name, const TensorView& scales, LinearSource& to) const {
+    const std::int64_t rows = to.weight.shape[0], cols = to.weight.shape[1], n = scales.shape.n_elems();
+    HEARTH_TRY(std::vector<float> values, scale_values(name, scales));
+    if (n == 1) {
+        to.scale = values[0];
+        return {};
+    }
+    const bool of_rows = n == rows && scales.shape[0] == rows;
+    to.block_rows = of_rows ? 1 : config_.scale_block_rows;
+    to.block_cols = of_rows ? cols : config_.scale_block_cols;
+    const Shape blocks{(rows + to.block_rows - 1) / to.block_rows,
+                       (cols + to.block_cols - 1) / to.block_cols};
+    if (!of_rows && scales.shape != blocks)
+        return fail(Fault::corrupt, "{}: expected one scale, {} of rows or {} of blocks, saw {}", name, rows,
+                    blocks.text(), scales.shape.text());
+    to.block_scales = std::move(values);
+    return {};
+}
+
 Result<LinearSource> Checkpoint::linear(std::string_view name, const Shape& shape) const {
     const std::string packed = std::string(without_suffix(name, ".weight")) + ".weight_packed";
     if (!find(name) && !find(packed))
         if (const auto expert = expert_of(name)) {
             const auto look = [this](std::string_view wanted) { return find(wanted); };
             HEARTH_TRY(auto source, expert_matrix(*expert, look, config_, shape));
+            if (source && source->weight.dtype == DType::f8_e4m3 && source->scales) {
+                const TensorView scales = *std::exchange(source->scales, std::nullopt);
+                HEARTH_TRY_STATUS(add_fp8_scales(std::string(name), scales, *source));
+            }
             if (source) return std::move(*source);
         }
     return whole_linear(name, shape);
@@ -171,16 +238,16 @@ Result<LinearSource> Checkpoint::whole_linear(std::string_view name, const Shape
             if (scale != nullptr) {
                 HEARTH_TRY(source.scale, scalar(scale->name, gguf_->view(*scale)));
             }
-        } else if (const auto scale = find(base + ".weight_scale")) {
-            // One name, two meanings: block scales of NVFP4, or the scalar of FP8. The tensors tell, not the
-            // config.
-            if (source.weight.dtype == DType::u8) {
-                source.scales = *scale;
-                HEARTH_TRY(const TensorView second, tensor(base + ".weight_scale_2"));
-                HEARTH_TRY(source.scale, scalar(base + ".weight_scale_2", second));
-            } else {
-                HEARTH_TRY(source.scale, scalar(base + ".weight_scale", *scale));
-            }
+        } else if (source.weight.dtype == DType::u8) {  // ModelOpt's NVFP4
+            HEARTH_TRY(source.scales, tensor(base + ".weight_scale"));
+            HEARTH_TRY(const TensorView second, tensor(base + ".weight_scale_2"));
+            HEARTH_TRY(source.scale, scalar(base + ".weight_scale_2", second));
+        } else if (source.weight.dtype == DType::f8_e4m3) {
+            HEARTH_TRY_STATUS(expect_shape(name, source.weight, shape));
+            const std::string spelled = base + ".weight_scale";
+            const auto inverse = find(spelled + "_inv"), plain = find(spelled);
+            if (inverse || plain)
+                HEARTH_TRY_STATUS(add_fp8_scales(spelled, inverse ? *inverse : *plain, source));
         }
     }
     if (source.scales) {

@@ -24,6 +24,23 @@ Found rows_of(const TensorView& stack, std::int64_t first, std::int64_t n) {
     return source;
 }
 
+// The scales of FP8 rows [first, first + n) of expert e, in a stack [E, blocks of rows, blocks of columns].
+Status add_scales(const FindTensor& find, const std::string& stack, std::int64_t e, std::int64_t first,
+                  const ModelConfig& config, LinearSource& to) {
+    if (to.weight.dtype != DType::f8_e4m3) return {};
+    auto scales = find(stack + ".weight_scale_inv");
+    if (!scales) scales = find(stack + "_scale_inv");
+    if (!scales) return {};
+    const std::int64_t step = config.scale_block_rows, n = (to.weight.shape[0] + step - 1) / step;
+    const Shape& shape = scales->shape;
+    if (shape.rank() != 3 || shape[0] != config.router.n_experts || first % step != 0 ||
+        first / step + n > shape[1])
+        return fail(Fault::corrupt, "{}: expected scales of {} experts and blocks of {} rows, saw {}", stack,
+                    config.router.n_experts, step, shape.text());
+    to.scales = rows_of(*scales, e * shape[1] + first / step, n)->weight;
+    return {};
+}
+
 std::optional<TensorView> with_or_without_weight(const FindTensor& find, const std::string& module) {
     if (auto view = find(module + ".weight")) return view;
     return find(module);
@@ -127,13 +144,18 @@ Result<Found> expert_matrix(const ExpertName& name, const FindTensor& find, cons
     const std::string own = name.module + "." + name.part;
     if (const auto stack = with_or_without_weight(find, own)) {
         HEARTH_TRY_STATUS(expect(own, *stack, Shape{n, rows, cols}));
-        return rows_of(*stack, name.expert * rows, rows);
+        Found found = rows_of(*stack, name.expert * rows, rows);
+        HEARTH_TRY_STATUS(add_scales(find, own, name.expert, 0, config, *found));
+        return found;
     }
     const std::string fused = name.module + ".gate_up_proj";
     if (name.part == "down_proj") return Found();
     if (const auto stack = with_or_without_weight(find, fused)) {
         HEARTH_TRY_STATUS(expect(fused, *stack, Shape{n, 2 * rows, cols}));
-        return rows_of(*stack, (2 * name.expert + (name.part == "up_proj" ? 1 : 0)) * rows, rows);
+        const bool up = name.part == "up_proj";
+        Found found = rows_of(*stack, (2 * name.expert + (up ? 1 : 0)) * rows, rows);
+        HEARTH_TRY_STATUS(add_scales(find, fused, name.expert, up ? rows : 0, config, *found));
+        return found;
     }
     return Found();
 }

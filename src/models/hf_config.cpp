@@ -110,6 +110,17 @@ Status read_ids(const JsonCursor& config, ModelConfig& c) {
     return {};
 }
 
+Status read_quantization(const JsonCursor& config, ModelConfig& c) {
+    HEARTH_TRY(c.quantization_method, config.string_or("quant_method", ""));
+    const auto block = config.find("weight_block_size");
+    if (!block) return {};
+    HEARTH_TRY(const JsonCursor rows, block->at(std::size_t{0}));
+    HEARTH_TRY(const JsonCursor cols, block->at(std::size_t{1}));
+    HEARTH_TRY(c.scale_block_rows, rows.integer(1, kWidthMax));
+    HEARTH_TRY(c.scale_block_cols, cols.integer(1, kWidthMax));
+    return {};
+}
+
 // The part of the file that describes the text model: all of it, or what is nested beside a vision tower.
 Result<JsonCursor> text_part(const JsonCursor& config) {
     if (const auto text = config.find("text_config")) return *text;
@@ -251,7 +262,7 @@ Result<ModelConfig> read_hf_config(const Json& json, const std::string& where) {
     HEARTH_TRY_STATUS(read_ids(config, c));
     if (c.has_other_towers) HEARTH_TRY_STATUS(read_ids(whole, c));
     if (const auto quantization = whole.find("quantization_config")) {
-        HEARTH_TRY(c.quantization_method, quantization->string_or("quant_method", ""));
+        HEARTH_TRY_STATUS(read_quantization(*quantization, c));
     }
     // Saved from a base class: no head was.
     if (const auto classes = whole.find("architectures"); classes && classes->value().is_array()) {

@@ -34,27 +34,27 @@ Result<kernels::PackedMatrix> load_matrix(Model& model, const TensorSpec& spec, 
     HEARTH_TRY(const LinearSource source, model.checkpoint.linear(spec.name, spec.shape));
     auto order = model.checkpoint.row_order(spec.name);
     if (spec.row_order != nullptr && order.empty()) order = *spec.row_order;
-    auto packed = source.scales ? kernels::pack_nvfp4(source.weight, *source.scales, source.scale, order,
-                                                      model.arena, pool)
-                                : kernels::pack(source.weight, source.scale, order, model.arena, pool);
+    auto packed =
+        source.scales
+            ? kernels::pack_nvfp4(source.weight, *source.scales, source.scale, order, model.arena, pool)
+        : source.block_scales.empty()
+            ? kernels::pack(source.weight, source.scale, order, model.arena, pool)
+            : kernels::pack_fp8(source.weight, {source.block_scales, source.block_rows, source.block_cols},
+                                order, model.arena, pool);
     if (!packed) return fail(packed.error().at(spec.name));
     return packed;
 }
 
 // A matrix of plain numbers: as stored, or decoded to float32 where it is quantized.
 Result<std::vector<std::byte>> plain_bytes(const LinearSource& source, DType& dtype) {
-    if (source.scales)
-        return fail(Fault::unsupported,
-                    "expected latent attention's matrices unquantized or in blocks, saw NVFP4");
     if (info(source.weight.dtype).block_elems == 1 && info(source.weight.dtype).block_bytes > 1) {
         dtype = source.weight.dtype;
         return std::vector<std::byte>(source.weight.bytes.begin(), source.weight.bytes.end());
     }
     dtype = DType::f32;
-    std::vector<std::byte> bytes(static_cast<std::size_t>(source.weight.shape.n_elems()) * sizeof(float));
-    const std::span<float> values(reinterpret_cast<float*>(bytes.data()), bytes.size() / sizeof(float));
-    HEARTH_TRY_STATUS(quant::decode(source.weight, values));
-    return bytes;
+    HEARTH_TRY(const std::vector<float> values, decoded(source));
+    const auto bytes = std::as_bytes(std::span(values));
+    return std::vector<std::byte>(bytes.begin(), bytes.end());
 }
 
 Status load_latent(Model& model, const TensorSpec& spec, const LatentSpec& latent, int n_heads,
@@ -106,7 +106,8 @@ Status load_tensors(Model& model, ThreadPool& pool) {
         }
         if (looked_up[i]) {
             HEARTH_TRY(const LinearSource source, model.checkpoint.linear(spec.name, spec.shape));
-            if (source.scales || quant::block_format(source.weight.dtype) == nullptr)
+            if (source.scales || !source.block_scales.empty() ||
+                quant::block_format(source.weight.dtype) == nullptr)
                 return fail(Fault::unsupported, "{}: expected an embedding whose rows can be decoded, saw {}",
                             spec.name, info(source.weight.dtype).name);
             loaded.rows = source.weight;

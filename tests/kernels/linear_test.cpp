@@ -147,6 +147,43 @@ TEST(Pack, OddWidthsArePadded) {
     }
 }
 
+// Blocks that the panels hold, rows, and widths that become float32: each weight is its code times its scale.
+TEST(Pack, Fp8TakesScalesOfBlocksAndRows) {
+    struct Case {
+        std::int64_t rows, cols, block_rows, block_cols;
+    };
+    ThreadPool pool({.threads = 2, .pin = false});
+    for (const auto& [rows, cols, block_rows, block_cols] :
+         {Case{37, 300, 16, 128}, Case{20, 131, 128, 128}, Case{18, 70, 1, 70}, Case{33, 64, 8, 24},
+          Case{5, 260, 1, 256}}) {
+        const Matrix m = random_matrix(DType::f8_e4m3, rows, cols, 10);
+        const std::int64_t scale_cols = (cols + block_cols - 1) / block_cols;
+        const auto scales = gaussian((rows + block_rows - 1) / block_rows * scale_cols, 11);
+        std::vector<std::int32_t> order;
+        for (std::int64_t r = 0; r < rows; ++r) order.push_back(static_cast<std::int32_t>(rows - 1 - r));
+        Arena arena;
+        const auto packed = pack_fp8(m.view, {scales, block_rows, block_cols}, order, arena, pool);
+        ASSERT_OK(packed);
+        std::vector<float> unit(static_cast<std::size_t>(cols * cols));
+        for (std::int64_t k = 0; k < cols; ++k) unit[static_cast<std::size_t>(k * cols + k)] = 1;
+        for (const CpuKernels* kernels : runnable()) {
+            const auto y = multiply(*kernels, *packed, unit, cols, pool);
+            for (std::int64_t k = 0; k < cols; ++k)
+                for (std::int64_t r = 0; r < rows; ++r) {
+                    const std::int64_t from = rows - 1 - r;
+                    const float scale =
+                        scales[static_cast<std::size_t>(from / block_rows * scale_cols + k / block_cols)];
+                    ASSERT_EQ(y[static_cast<std::size_t>(k * rows + r)],
+                              m.decoded[static_cast<std::size_t>(from * cols + k)] * scale)
+                        << kernels->isa << " row " << r << " column " << k;
+                }
+        }
+        const std::span<const float> few(scales.data(), scales.size() - 1);
+        EXPECT_EQ(pack_fp8(m.view, {few, block_rows, block_cols}, {}, arena, pool).error().fault,
+                  Fault::corrupt);
+    }
+}
+
 TEST(Pack, HostileTensorsAreRefused) {
     ThreadPool pool({.threads = 1});
     Arena arena;

@@ -193,5 +193,25 @@ TEST_F(CheckpointTest, CompressedTensorsScaleIsADivisor) {
     EXPECT_EQ(linear->scale, 0.125f);
 }
 
+TEST_F(CheckpointTest, Fp8ScalesAreOneOrOfRowsOrOfBlocks) {
+    const auto read = [&](const char* name, const Shape& scales, float value) -> Result<LinearSource> {
+        std::vector<std::byte> bytes;
+        for (std::int64_t i = 0; i < scales.n_elems(); ++i)
+            for (const std::byte byte : f32(value)) bytes.push_back(byte);
+        write({{"a.weight", DType::f8_e4m3, Shape{4, 200}}, {name, DType::f32, scales}},
+              {std::vector<std::byte>(800, std::byte{0x38}), bytes});
+        HEARTH_TRY(const Checkpoint checkpoint, Checkpoint::open(folder_));
+        return checkpoint.linear("a.weight", Shape{4, 200});
+    };
+    EXPECT_EQ(read("a.weight_scale", Shape{}, 0.5f)->scale, 0.5f);
+    EXPECT_EQ(read("a.weight_scale", Shape{4, 1}, 0.5f)->block_cols, 200);
+    EXPECT_EQ(read("a.weight_scale", Shape{4}, 0.5f)->block_rows, 1);
+    EXPECT_EQ(read("a.weight_scale_inv", Shape{1, 2}, 0.5f)->block_cols, 128);
+    for (const Shape& shape : {Shape{2, 2}, Shape{2}, Shape{4, 2}, Shape{1, 2, 1}, Shape{0}})
+        EXPECT_EQ(read("a.weight_scale_inv", shape, 0.5f).error().fault, Fault::corrupt) << shape.text();
+    for (const float value : {-1.0f, std::nanf(""), HUGE_VALF})
+        EXPECT_EQ(read("a.weight_scale_inv", Shape{1, 2}, value).error().fault, Fault::corrupt) << value;
+}
+
 }  // namespace
 }  // namespace hearth::models

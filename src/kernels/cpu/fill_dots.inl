@@ -5,7 +5,7 @@ extern "C" {
 extern const DotKernels HEARTH_DOTS;
 const DotKernels HEARTH_DOTS = {
     HEARTH_ISA,
-    // In the order of PanelKind: F32, BF16, F16, FP8, then the integer kinds.
+    // In the order of PanelKind: F32, BF16, F16, FP8, then the integer kinds, FP8 with scales.
     {nullptr,
 #if defined(__AVX512BF16__)
      dot_bf16<Bf16Lines>, nullptr, dot_bf16<Fp8Lines>,
@@ -13,7 +13,7 @@ const DotKernels HEARTH_DOTS = {
      nullptr, nullptr, nullptr,
 #endif
      dot<PanelReadQ8_0>, dot<PanelReadQ4_0>, dot<PanelReadIq4Nl>, dot<PanelReadMxfp4>, dot<PanelReadNvfp4>,
-     dot<PanelReadQ4_K>, dot<PanelReadQ5_K>, dot<PanelReadQ6_K>, dot<PanelReadIq4Xs>},
+     dot<PanelReadQ4_K>, dot<PanelReadQ5_K>, dot<PanelReadQ6_K>, dot<PanelReadIq4Xs>, nullptr},
 #if defined(__AVX512BF16__)
     {nullptr, quantize_row, round_row},
     int8_dot_chains,

@@ -9,7 +9,7 @@ const CpuKernels HEARTH_TABLE = {
     {linear<PanelReadF32>, linear<PanelReadBf16>, linear<PanelReadF16>, linear<PanelReadFp8>,
      linear<PanelReadQ8_0>, linear<PanelReadQ4_0>, linear<PanelReadIq4Nl>, linear<PanelReadMxfp4>,
      linear<PanelReadNvfp4>, linear<PanelReadQ4_K>, linear<PanelReadQ5_K>, linear<PanelReadQ6_K>,
-     linear<PanelReadIq4Xs>},
+     linear<PanelReadIq4Xs>, linear<PanelReadFp8Scaled>},
     nullptr,
     {kv_store_f32, kv_store_bf16, kv_store_fp8, kv_store_q8},
     {attend<KvReadF32>, attend<KvReadBf16>, attend<KvReadFp8>, attend<KvReadQ8>},

@@ -50,6 +50,15 @@ struct PanelReadFp8 {
     }
 };
 
+struct PanelReadFp8Scaled {
+    static constexpr int kBlock = kFp8ScaledCols, kBytes = kFp8ScaledBytes, kSub = kFp8ScaledCols;
+    typedef OneScale Scales;
+    ROW_MEMBER Scales open(const uint8_t* block, int) { return {row_load((const float*)block)}; }
+    ROW_MEMBER Row weight(const uint8_t* block, const Scales* s, int k) {
+        return row_mul(PanelReadFp8::weight(block + kFp8Scale + k / 4 * kFp8Bytes, nullptr, k % 4), s->scale);
+    }
+};
+
 // weight() of the kinds whose codes are integers.
 template <class Panel>
 ROW_FN Row row_of_codes(const uint8_t* block, int k) {
