@@ -105,9 +105,11 @@ void ThreadPool::worker_loop(int worker) {
             parked_.fetch_sub(1);
             break;
         }
-        if (stopping_.load()) return;
         std::uint64_t gate = gate_.load(std::memory_order_acquire);
         seen = number_of(gate);
+        // After the number: a worker late for a job may take the one that says to stop for it, and would
+        // wait for another.
+        if (stopping_.load()) return;
         // Fails when another worker comes in or out at this moment, or when the job has closed.
         while ((gate & kOpen) != 0 && number_of(gate) == seen) {
             if (!gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acq_rel)) continue;
