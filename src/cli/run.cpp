@@ -17,7 +17,6 @@
 #include "engine/engine.h"
 #include "hub/default_model.h"
 #include "models/chat.h"
-#include "server/openai/prompt.h"
 #include "text/tool_calls.h"
 
 namespace hearth::cli {
@@ -58,12 +57,8 @@ class Chat {
           stream_(stream),
           plain_(options.raw || !engine.model().chat_template) {
         if (!plain_) {
-            const std::string& source = engine.model().chat_template->chat_template.source();
-            format_ = text::answer_format(source);
-            const auto render = [this](const Json& conversation) {
-                return models::render_chat(engine_.model(), conversation);
-            };
-            prompter_.emplace(*engine.model().tokenizer, render, source);
+            format_ = text::answer_format(engine.model().chat_template->chat_template.source());
+            prompter_.emplace(*engine.model().tokenizer, *engine.model().chat_template);
         }
         if (!options.system.empty()) messages_.push_back({{"role", "system"}, {"content", options.system}});
     }
@@ -98,7 +93,9 @@ class Chat {
             HEARTH_TRY(request.prompt,
                        engine_.model().tokenizer->encode(text, {.parse_special = true, .add_special = true}));
         } else {
-            HEARTH_TRY(auto prompt, prompter_->make(messages_, options_.tools, nullptr));
+            HEARTH_TRY(auto prompt, prompter_->make({{"messages", messages_},
+                                                     {"tools", options_.tools},
+                                                     {"add_generation_prompt", true}}));
             request.prompt = std::move(prompt.ids);
             in_reasoning = text::ends_in_reasoning(prompt.text, format_);
         }
@@ -143,7 +140,7 @@ class Chat {
     boost::json::array messages_;
     bool stream_, plain_;
     text::AnswerFormat format_;
-    std::optional<server::openai::Prompter> prompter_;  // when not plain
+    std::optional<models::Prompter> prompter_;  // when not plain
     text::Answer parts_;
     text::AnswerPart::Kind shown_ = text::AnswerPart::Kind::content;
 };

@@ -85,9 +85,7 @@ Result<int> serve(const ServeOptions& options, const GlobalOptions& global) {
                                                                .exact = options.exact,
                                                                .kv = options.kv}));
     const std::string& template_source = model->chat_template->chat_template.source();
-    const server::openai::Prompter prompter(
-        *model->tokenizer,
-        [&](const Json& conversation) { return models::render_chat(*model, conversation); }, template_source);
+    const models::Prompter prompter(*model->tokenizer, *model->chat_template);
     server::openai::ServedModel served;
     served.id = options.alias.empty() ? model->name : options.alias;
     served.fingerprint = fingerprint(*model);

@@ -1,19 +1,45 @@
 // models/chat.h - a conversation as the token ids that a model was trained to read.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "base/json.h"
 #include "models/model.h"
+#include "text/prompt_reader.h"
 
 namespace hearth::models {
 
-// The text of {"messages": [...], "add_generation_prompt": true, ...} by the model's template.
-// Errors: unsupported (no template or no tokenizer), those of the template.
+// {"messages": [...], "tools": [...], "add_generation_prompt": true, ...} to ids, with one promise: what a
+// message, a tool or any other text of the conversation spells is never a control token
+// (text/prompt_reader.h). Immutable; may be used from any number of threads.
+class Prompter {
+  public:
+    // Both must outlive it.
+    Prompter(const text::Tokenizer& tokenizer, const LoadedTemplate& loaded);
+
+    struct Prompt {
+        std::string text;  // as the template wrote it
+        std::vector<int> ids;
+    };
+    // As `transformers` does, `tools` and `documents` are none where the conversation has none, and a
+    // message's reasoning goes by each of the names that templates read. Errors: those of the template and
+    // the tokenizer.
+    [[nodiscard]] Result<Prompt> make(const Json& conversation) const;
+
+    [[nodiscard]] const text::Tokenizer& tokenizer() const { return tokenizer_; }
+
+  private:
+    const text::Tokenizer& tokenizer_;
+    const LoadedTemplate& loaded_;
+    text::PromptReader reader_;
+};
+
+// The text of a conversation by the model's template.
+// Errors: unsupported (no template), those of the template.
 Result<std::string> render_chat(const Model& model, const Json& conversation);
 
-// The same as ids. Control tokens of the template are read as such, and so are those that a message spells:
-// callers that take messages from strangers must refuse or rewrite them first.
+// One conversation's ids. Errors: unsupported (no template or no tokenizer), those of Prompter::make.
 Result<std::vector<int>> encode_chat(const Model& model, const Json& conversation);
 
 }  // namespace hearth::models

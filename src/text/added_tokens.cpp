@@ -40,16 +40,18 @@ bool stands_alone(std::string_view text, std::size_t begin, std::size_t end) {
     return !word_before && !word_after;
 }
 
-// Whether a token at [begin, end) of the caller's text reaches into a stretch where it does not count.
-bool is_quoted(std::span<const QuotedRange> quoted, std::size_t begin, std::size_t end, bool special) {
-    const auto first = std::partition_point(quoted.begin(), quoted.end(),
-                                            [begin](const QuotedRange& range) { return range.end <= begin; });
-    return std::any_of(first, quoted.end(), [&](const QuotedRange& range) {
-        return range.begin < end && range.begin < range.end && (special || !range.added);
-    });
-}
-
 }  // namespace
+
+bool is_refused(const EncodeOptions& options, std::size_t begin, std::size_t end, int id, bool special) {
+    const auto index = static_cast<std::size_t>(id);
+    if (!special && (index >= options.marks.size() || options.marks[index] == 0)) return false;
+    const auto& quoted = options.quoted;
+    auto range = std::partition_point(quoted.begin(), quoted.end(),
+                                      [begin](const QuotedRange& r) { return r.end <= begin; });
+    for (; range != quoted.end() && range->begin < end; ++range)
+        if (special || range->author == Author::outside) return true;
+    return false;
+}
 
 void AddedTokenFinder::add(const TokenizerSpec::Added& token) {
     if (token.content.empty()) return;
@@ -65,8 +67,8 @@ void AddedTokenFinder::add(const TokenizerSpec::Added& token) {
     tokens_.push_back(token);
 }
 
-std::optional<AddedTokenFinder::Match> AddedTokenFinder::longest_at(
-    const TracedText& traced, std::size_t at, std::span<const QuotedRange> quoted) const {
+std::optional<AddedTokenFinder::Match> AddedTokenFinder::longest_at(const TracedText& traced, std::size_t at,
+                                                                    const EncodeOptions& options) const {
     const std::string_view text = traced.text;
     std::optional<Match> best;
     std::uint32_t node = 0;
@@ -76,8 +78,8 @@ std::optional<AddedTokenFinder::Match> AddedTokenFinder::longest_at(
         node = edge->second;
         if (token_at_[node] < 0) continue;
         const TokenizerSpec::Added& token = tokens_[static_cast<std::size_t>(token_at_[node])];
-        if (!quoted.empty() &&
-            is_quoted(quoted, traced.origin_of(at), traced.origin_of(i + 1), token.special))
+        if (!options.quoted.empty() &&
+            is_refused(options, traced.origin_of(at), traced.origin_of(i + 1), token.id, token.special))
             continue;
         best = {i + 1, &token};
     }
@@ -89,9 +91,8 @@ void AddedTokenFinder::cut(const TracedText& traced, const EncodeOptions& option
     const std::string_view text = traced.text;
     std::size_t plain = 0;  // where the text since the last match begins
     for (std::size_t at = 0; at < text.size() && !tokens_.empty();) {
-        const auto match = starts_[static_cast<unsigned char>(text[at])]
-                               ? longest_at(traced, at, options.quoted)
-                               : std::nullopt;
+        const auto match =
+            starts_[static_cast<unsigned char>(text[at])] ? longest_at(traced, at, options) : std::nullopt;
         if (!match) {
             ++at;
             continue;

@@ -20,6 +20,10 @@ struct Stretch {
     std::optional<int> id;
 };
 
+// Whether a token that stands at [begin, end) of the caller's text reaches into a stretch where it does not
+// count.
+bool is_refused(const EncodeOptions& options, std::size_t begin, std::size_t end, int id, bool special);
+
 // A trie over the contents. At each byte the longest content that starts there is taken.
 class AddedTokenFinder {
   public:
@@ -37,7 +41,7 @@ class AddedTokenFinder {
         const TokenizerSpec::Added* token;
     };
     [[nodiscard]] std::optional<Match> longest_at(const TracedText& text, std::size_t at,
-                                                  std::span<const QuotedRange> quoted) const;
+                                                  const EncodeOptions& options) const;
 
     std::vector<TokenizerSpec::Added> tokens_;
     std::unordered_map<std::uint64_t, std::uint32_t> edges_;  // node << 8 | byte -> node

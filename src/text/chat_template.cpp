@@ -18,7 +18,15 @@ constexpr std::size_t kMessageBytesMax = 2000;
 using jinja::Dict;
 using jinja::Value;
 
-Value to_value(const Json& json) {
+// The roles of a message that templates know. Others are whatever the caller wrote.
+bool is_known_role(std::string_view role) {
+    static constexpr std::string_view kRoles[] = {
+        "system", "user",  "assistant",     "tool",        "developer",   "function",        "ipython",
+        "model",  "tools", "tool_response", "observation", "environment", "latest_reminder", "chatbot"};
+    return std::find(std::begin(kRoles), std::end(kRoles), role) != std::end(kRoles);
+}
+
+Value to_value(const Json& json, Author author) {
     switch (json.kind()) {
         case boost::json::kind::null:
             return Value::none();
@@ -31,21 +39,36 @@ Value to_value(const Json& json) {
         case boost::json::kind::double_:
             return Value(json.get_double());
         case boost::json::kind::string:
-            return Value(std::string(json.get_string()));
+            return Value(std::string(json.get_string()), false, author);
         case boost::json::kind::array: {
             jinja::Values items;
             items.reserve(json.get_array().size());
-            for (const Json& item : json.get_array()) items.push_back(to_value(item));
+            for (const Json& item : json.get_array()) items.push_back(to_value(item, author));
             return Value::list(std::move(items));
         }
         case boost::json::kind::object: {
             auto dict = std::make_shared<Dict>();
-            for (const auto& member : json.get_object())
-                dict->set(Value(std::string(member.key())), to_value(member.value()));
+            for (const auto& [key, member] : json.get_object()) {
+                const bool known = key == "role" && member.is_string() && is_known_role(member.get_string());
+                dict->set(Value(std::string(key), false, author),
+                          to_value(member, known ? Author::trusted : author));
+            }
             return Value(std::shared_ptr<const Dict>(std::move(dict)));
         }
     }
     return Value::none();
+}
+
+// A conversation's messages: those of the assistant are the model's own.
+Value messages_value(const Json& json) {
+    if (!json.is_array()) return to_value(json, Author::outside);
+    jinja::Values messages;
+    for (const Json& message : json.get_array()) {
+        const Json* role = message.is_object() ? message.get_object().if_contains("role") : nullptr;
+        const bool own = role != nullptr && role->is_string() && role->get_string() == "assistant";
+        messages.push_back(to_value(message, own ? Author::assistant : Author::outside));
+    }
+    return Value::list(std::move(messages));
 }
 
 // An error is one line of valid text, whatever a template puts into raise_exception.
@@ -81,16 +104,21 @@ Result<ChatTemplate> ChatTemplate::parse(std::string_view source, std::string_vi
     }
 }
 
-Result<std::string> ChatTemplate::render(const Json& context, const RenderOptions& options) const {
+Result<Rendered> ChatTemplate::render(const Json& context, const RenderOptions& options) const {
     if (!context.is_object())
         return fail(Fault::usage, "{}: expected the conversation to be a JSON object", where_);
     try {
         std::unordered_map<std::string, Value> globals;
-        for (const auto& member : context.get_object())
-            globals[std::string(member.key())] = to_value(member.value());
+        for (const auto& [key, member] : context.get_object()) {
+            const bool names_token = key == "bos_token" || key == "eos_token";
+            globals[std::string(key)] =
+                key == "messages" ? messages_value(member)
+                                  : to_value(member, names_token ? Author::trusted : Author::outside);
+        }
         jinja::Interpreter interpreter(std::move(globals), options.now.value_or(std::time(nullptr)),
                                        options.steps_max);
-        return interpreter.run(parsed_->body);
+        QuotedText out = interpreter.run(parsed_->body);
+        return Rendered{std::move(out.text), std::move(out.ranges)};
     } catch (const jinja::TemplateError& error) {
         return report(error, where_);
     } catch (const std::bad_alloc&) {

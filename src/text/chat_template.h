@@ -11,8 +11,15 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/result.h"
+#include "text/quoted_text.h"
 
 namespace hearth::text {
+
+// What a template made of a conversation, and which bytes of it others wrote.
+struct Rendered {
+    std::string text;
+    QuotedRanges quoted;
+};
 
 struct RenderOptions {
     std::optional<std::time_t> now = {};  // what strftime_now tells; the clock's time if not given
@@ -27,9 +34,11 @@ class ChatTemplate {
     static Result<ChatTemplate> parse(std::string_view source, std::string_view where);
 
     // `context`: an object with messages, tools, add_generation_prompt, bos_token, eos_token and whatever
-    // else the template reads. Errors: usage (the template refuses the conversation or fails on it),
-    // unsupported, out_of_range (a budget is spent).
-    [[nodiscard]] Result<std::string> render(const Json& context, const RenderOptions& options = {}) const;
+    // else the template reads. Texts in it, keys of objects too, count as written by others, in messages of
+    // the role "assistant" by the model; but for bos_token, eos_token and the roles that templates
+    // know, which some put together with control tokens. Errors: usage (the template refuses the conversation
+    // or fails on it), unsupported, out_of_range (a budget is spent).
+    [[nodiscard]] Result<Rendered> render(const Json& context, const RenderOptions& options = {}) const;
 
     [[nodiscard]] const std::string& source() const { return source_; }
 

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/limits.h"
+#include "text/quote.h"
 #include "text/tokenizer_impl.h"
 #include "text/utf8.h"
 
@@ -114,11 +115,43 @@ Status Tokenizer::Impl::encode_word(std::string_view word, std::size_t word_at, 
     return {};
 }
 
-Status Tokenizer::Impl::encode_stretch(TracedText text, Scratch& scratch, Encoding& out) const {
+bool Tokenizer::Impl::has_refused(const Encoding& encoding, std::size_t first,
+                                  const EncodeOptions& options) const {
+    for (std::size_t i = first; i < encoding.ids.size(); ++i) {
+        const auto [begin, end] = encoding.offsets[i];
+        const int id = encoding.ids[i];
+        if (id == spec.unk) continue;  // what the model says of a character that it does not know
+        if (is_refused(options, begin, std::max(end, begin + 1), id,
+                       special[static_cast<std::size_t>(id)] != 0))
+            return true;
+    }
+    return false;
+}
+
+Status Tokenizer::Impl::respell(std::string_view word, std::size_t word_at, const TracedText& text,
+                                const EncodeOptions& options, std::size_t first, Scratch& scratch,
+                                Encoding& out) const {
+    out.ids.resize(first);
+    out.offsets.resize(first);
+    for (std::size_t at = 0; at < word.size();) {
+        const std::uint32_t size = read_code_point(word, at).bytes;
+        HEARTH_TRY_STATUS(encode_word(word.substr(at, size), word_at + at, text, scratch, out));
+        at += size;
+    }
+    if (!has_refused(out, first, options)) return {};
+    return fail(Fault::unsupported, "{}: expected a way to write {} without control tokens, saw none",
+                spec.where, quoted(word));
+}
+
+Status Tokenizer::Impl::encode_stretch(TracedText text, const EncodeOptions& options, Scratch& scratch,
+                                       Encoding& out) const {
     HEARTH_TRY(const Words words, pre_tokenizer.run(std::move(text)));
     for (const auto& [begin, end] : words.ranges) {
         const std::string_view word = std::string_view(words.text.text).substr(begin, end - begin);
+        const std::size_t first = out.ids.size();
         HEARTH_TRY_STATUS(encode_word(word, begin, words.text, scratch, out));
+        if (!options.quoted.empty() && has_refused(out, first, options))
+            HEARTH_TRY_STATUS(respell(word, begin, words.text, options, first, scratch, out));
     }
     return {};
 }
@@ -154,7 +187,7 @@ Result<Encoding> Tokenizer::encode_with_offsets(std::string_view given, EncodeOp
             if (part.id)
                 put(*part.id, normal.origin_of(from), normal.origin_of(to));
             else
-                HEARTH_TRY_STATUS(impl.encode_stretch(slice(normal, from, to), scratch, out));
+                HEARTH_TRY_STATUS(impl.encode_stretch(slice(normal, from, to), options, scratch, out));
         }
     }
     if (options.add_special)

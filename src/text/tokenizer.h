@@ -16,21 +16,18 @@
 #include <vector>
 
 #include "base/result.h"
+#include "text/quoted_text.h"
 #include "text/tokenizer_spec.h"
 
 namespace hearth::text {
 
-// A stretch of the text that others wrote: no control token is read in it and, unless `added`, none of the
-// other added tokens either (<think>, <tool_call>), be it whole or in part.
-struct QuotedRange {
-    std::size_t begin, end;
-    bool added = false;
-};
-
 struct EncodeOptions {
-    bool parse_special = false;                // read control tokens that stand in the text
-    bool add_special = false;                  // put BOS and EOS around it, as the tokenizer says
-    std::span<const QuotedRange> quoted = {};  // in order, none overlapping another
+    bool parse_special = false;  // read control tokens that stand in the text
+    bool add_special = false;    // put BOS and EOS around it, as the tokenizer says
+    // No control token is read in these stretches of the text, be it whole or in part, and in those from
+    // outside none of the tokens that `marks` names by id.
+    std::span<const QuotedRange> quoted = {};
+    std::span<const unsigned char> marks = {};
 };
 
 // Ids and, for each, the bytes [begin, end) of the given text that it stands for. A token that begins inside
@@ -53,7 +50,8 @@ class Tokenizer {
     ~Tokenizer();
 
     // Bytes that are not UTF-8 count as U+FFFD, one for each maximal subpart (as Rust's from_utf8_lossy).
-    // Errors: unsupported (a byte without a token, in a vocabulary without unk), out_of_range (a pattern of
+    // Errors: unsupported (a byte without a token, in a vocabulary without unk; a control token that is the
+    // only way to write a quoted character), out_of_range (a pattern of
     // the tokenizer's own that needs too many steps on this text).
     [[nodiscard]] Result<std::vector<int>> encode(std::string_view text, EncodeOptions options = {}) const;
     [[nodiscard]] Result<Encoding> encode_with_offsets(std::string_view text,

@@ -43,7 +43,8 @@ struct Tokenizer::Impl {
     // Fills everything from `spec`. Errors: corrupt, out_of_range, unsupported; each names the place.
     Status index();
     [[nodiscard]] std::string first_bytes(int id) const;  // of the first token of a text
-    Status encode_stretch(TracedText text, Scratch& scratch, Encoding& out) const;
+    Status encode_stretch(TracedText text, const EncodeOptions& options, Scratch& scratch,
+                          Encoding& out) const;
 
   private:
     Status index_tokens();
@@ -55,6 +56,12 @@ struct Tokenizer::Impl {
     [[nodiscard]] std::string decoded(int id, bool is_first) const;
     void split_symbols(std::string_view word, std::vector<Part>& parts) const;
     void model_word(std::string_view word, Scratch& scratch) const;
+    // A model may have control tokens among its pieces: a quoted word that it cuts into such is read
+    // character by character.
+    Status respell(std::string_view word, std::size_t word_at, const TracedText& text,
+                   const EncodeOptions& options, std::size_t first, Scratch& scratch, Encoding& out) const;
+    [[nodiscard]] bool has_refused(const Encoding& encoding, std::size_t first,
+                                   const EncodeOptions& options) const;
     Status encode_word(std::string_view word, std::size_t word_at, const TracedText& text, Scratch& scratch,
                        Encoding& out) const;
 };

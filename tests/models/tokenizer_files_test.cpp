@@ -68,7 +68,7 @@ TEST(TokenizerFiles, FindsEmbersTokenizerAndTemplate) {
                                {"add_generation_prompt", true}};
     const auto text = render(*loaded, conversation);
     ASSERT_OK(text);
-    EXPECT_EQ(*text, "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n");
+    EXPECT_EQ(text->text, "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n");
     EXPECT_EQ(load_chat_template(folder / "absent").error().fault, Fault::not_found);
     EXPECT_EQ(load_tokenizer(folder / "absent").error().fault, Fault::not_found);
 }
@@ -82,8 +82,8 @@ TEST(TokenizerFiles, FindsTheTemplateInAConfigurationAndInAGguf) {
                               {"name": "default", "template": "{{ bos_token }}{{ messages[0].content }}"}]})"));
     const auto loaded = load_chat_template(folder);
     ASSERT_OK(loaded);
-    EXPECT_EQ(render(*loaded, {{"messages", {{{"content", "x"}}}}}).value(), "<s>x");
-    EXPECT_EQ(render(*loaded, {{"messages", {{{"content", "x"}}}}, {"bos_token", "B"}}).value(), "Bx");
+    EXPECT_EQ(render(*loaded, {{"messages", {{{"content", "x"}}}}}).value().text, "<s>x");
+    EXPECT_EQ(render(*loaded, {{"messages", {{{"content", "x"}}}}, {"bos_token", "B"}}).value().text, "Bx");
     fs::remove_all(folder);
     HEARTH_NEEDS_SHARED("data/vocabs");
     const auto from_gguf = load_chat_template(tests::shared("data/vocabs") / "qwen2.gguf");

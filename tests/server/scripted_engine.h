@@ -9,37 +9,9 @@
 #include <thread>
 
 #include "server/engine_thread.h"
-#include "text/byte_alphabet.h"
-#include "text/tokenizer.h"
+#include "text/tiny_tokenizer.h"
 
 namespace hearth::tests {
-
-// 256 bytes, then control tokens, then an added token that is none.
-inline text::Tokenizer tiny_tokenizer() {
-    text::TokenizerSpec spec;
-    spec.where = "tiny";
-    for (const char32_t letter : text::kLetterOfByte) {
-        std::string spelling;
-        text::append_code_point(spelling, letter);
-        spec.tokens.push_back(spelling);
-    }
-    for (const char* name : {"<|start|>", "<|end|>", "<|eos|>", "<think>"}) {
-        text::TokenizerSpec::Added added;
-        added.id = static_cast<int>(spec.tokens.size());
-        added.content = name;
-        added.special = std::string_view(name) != "<think>";
-        spec.added.push_back(added);
-        spec.tokens.emplace_back(name);
-    }
-    spec.eos = 258;
-    auto made = text::Tokenizer::make(std::move(spec));
-    if (!made) {
-        ADD_FAILURE() << made.error().message;
-        std::abort();
-    }
-    return std::move(*made);
-}
-inline constexpr int kTinyStart = 256, kTinyEnd = 257, kTinyVocab = 260;
 
 // Answers with letters drawn from the prompt's ids: token i is 'a' + (sum of ids + i * i) mod 26.
 inline int scripted_token(const std::vector<int>& prompt, int i) {

@@ -21,12 +21,15 @@ using tests::ScriptedEngine;
 
 constexpr const char* kChat = "/v1/chat/completions";
 
-Result<std::string> render_chatml(const Json& context) {
-    std::string out;
-    for (const Json& message : context.at("messages").get_array())
-        out += "<|im_start|>" + std::string(message.at("role").get_string()) + "\n" +
-               std::string(message.at("content").get_string()) + "<|im_end|>\n";
-    return out + "<|im_start|>assistant\n";
+const models::LoadedTemplate& chatml() {
+    static const models::LoadedTemplate loaded{
+        text::ChatTemplate::parse(
+            "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n"
+            "{% endfor %}<|im_start|>assistant{{ '\\n' }}",
+            "chatml")
+            .value(),
+        std::nullopt, std::nullopt};
+    return loaded;
 }
 
 std::string chat_body(const std::string& content, const std::string& more = {}) {
@@ -80,7 +83,7 @@ class ServiceTest : public ::testing::Test {
   protected:
     void start(ServiceOptions options = {}) {
         static const text::Tokenizer tokenizer = tests::tiny_tokenizer();
-        prompter_ = std::make_unique<openai::Prompter>(tokenizer, render_chatml);
+        prompter_ = std::make_unique<models::Prompter>(tokenizer, chatml());
         open({"tiny", "fp_test", 1, tests::kTinyVocab, 256, prompter_.get(), answer_format_},
              std::make_unique<ScriptedEngine>(watch_), std::move(options));
     }
@@ -107,7 +110,7 @@ class ServiceTest : public ::testing::Test {
 
     ScriptedEngine::Watch watch_;
     text::AnswerFormat answer_format_;
-    std::unique_ptr<openai::Prompter> prompter_;
+    std::unique_ptr<models::Prompter> prompter_;
     std::unique_ptr<Service> service_;
     std::thread thread_;
 };
@@ -254,8 +257,8 @@ TEST_F(ServiceTest, RefusesWithTheApisErrors) {
 
 TEST_F(ServiceTest, ThePromptMayFillAllButOneToken) {
     start();  // 256 tokens of context, a token a byte
-    const int frame =
-        static_cast<int>(render_chatml({{"messages", {{{"role", "user"}, {"content", ""}}}}})->size());
+    const int frame = static_cast<int>(
+        models::render(chatml(), {{"messages", {{{"role", "user"}, {"content", ""}}}}})->text.size());
     const Answer longest = chat(chat_body(std::string(static_cast<std::size_t>(255 - frame), 'x')));
     ASSERT_EQ(longest.status, 200) << longest.body;
     EXPECT_EQ(json_of(longest).at("usage").at("completion_tokens"), 1);
@@ -295,7 +298,7 @@ TEST_F(ServiceTest, KeysGuardAllButHealth) {
 TEST(Service, BeyondLoopbackAKeyIsNeeded) {
     ScriptedEngine::Watch watch;
     const text::Tokenizer tokenizer = tests::tiny_tokenizer();
-    const openai::Prompter prompter(tokenizer, render_chatml);
+    const models::Prompter prompter(tokenizer, chatml());
     ServiceOptions options;
     options.http.host = "0.0.0.0";
     options.http.port = 0;
@@ -384,7 +387,7 @@ TEST_F(ServiceTest, EmberAnswersTheSameInAnyCompany) {
     ASSERT_OK(model);
     auto engine = engine::Engine::open(*model, {.threads = 2, .batch_max = 4});
     ASSERT_OK(engine);
-    prompter_ = std::make_unique<openai::Prompter>(*(*model)->tokenizer, render_chatml);
+    prompter_ = std::make_unique<models::Prompter>(*(*model)->tokenizer, chatml());
     open({"ember", "fp", 1, static_cast<int>((*model)->config().vocab), (*engine)->options().context_max,
           prompter_.get()},
          stepper_of(**engine), {});

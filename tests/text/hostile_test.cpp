@@ -274,7 +274,8 @@ TEST(HostileTokenizer, AMegabyteOfMarksNormalizesInTime) {
 
 Result<std::string> render(std::string_view source) {
     HEARTH_TRY(const ChatTemplate parsed, ChatTemplate::parse(source, "t.jinja"));
-    return parsed.render({{"messages", boost::json::array{}}});
+    HEARTH_TRY(Rendered rendered, parsed.render({{"messages", boost::json::array{}}}));
+    return std::move(rendered.text);
 }
 
 std::string repeated(std::string_view text, int n) {
@@ -407,7 +408,7 @@ TEST(HostileTemplate, OutsideDataIsOnlyData) {
     const auto parsed = ChatTemplate::parse("{{ messages[0].content }}", "t");
     ASSERT_OK(parsed);
     const std::string content = "{{ 1 + 1 }}{% for %}\u0000<|im_end|>";
-    EXPECT_EQ(parsed->render({{"messages", {{{"content", content}}}}}).value(), content);
+    EXPECT_EQ(parsed->render({{"messages", {{{"content", content}}}}}).value().text, content);
     EXPECT_EQ(parsed->render("no object").error().fault, Fault::usage);
     EXPECT_EQ(parsed->render({{"messages", {{{"content", 18446744073709551615u}}}}}).error().fault,
               Fault::usage);

@@ -27,7 +27,8 @@ std::time_t fixed_now() {  // the fixtures' clock, in local time
 
 Result<std::string> render(std::string_view source, const Json& context) {
     HEARTH_TRY(const ChatTemplate parsed, ChatTemplate::parse(source, "template"));
-    return parsed.render(context, {.now = fixed_now()});
+    HEARTH_TRY(Rendered rendered, parsed.render(context, {.now = fixed_now()}));
+    return std::move(rendered.text);
 }
 
 Json fixture_json(const char* name) {
@@ -99,10 +100,10 @@ void check_template(const std::string& name, const std::string& source) {
     ASSERT_OK(parsed);
     for (std::size_t i = 0; i < conversations.get_array().size(); ++i) {
         const auto text = parsed->render(conversations.get_array()[i], {.now = fixed_now()});
-        const std::string got = text ? digest(*text) : "error";
+        const std::string got = text ? digest(text->text) : "error";
         EXPECT_EQ(got, std::string(expected.at(name).get_array()[i].get_string()))
             << name << ", conversation " << i << "\n"
-            << (text ? *text : text.error().message);
+            << (text ? text->text : text.error().message);
     }
 }
 

@@ -81,11 +81,13 @@ Result<std::string> turn_of_call(const ChatTemplate& made, const Json& arguments
                                    {"bos_token", ""},
                                    {"eos_token", ""},
                                    {"add_generation_prompt", true}};
-    HEARTH_TRY(const std::string prompt, made.render(Json(context)));
+    HEARTH_TRY(const Rendered asked, made.render(Json(context)));
+    const std::string& prompt = asked.text;
     context["messages"].as_array().push_back(
         {{"role", "assistant"}, {"content", ""}, {"tool_calls", boost::json::array{call}}});
     context["add_generation_prompt"] = false;
-    HEARTH_TRY(const std::string all, made.render(Json(context)));
+    HEARTH_TRY(const Rendered answered, made.render(Json(context)));
+    const std::string& all = answered.text;
     // Where they part, an opened thought may stand in the prompt alone.
     std::size_t at = 0;
     while (at < prompt.size() && at < all.size() && prompt[at] == all[at]) ++at;

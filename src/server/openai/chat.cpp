@@ -159,7 +159,7 @@ bool ChatAnswer::on_token(std::size_t index, const engine::TokenOut& token) {
     Choice& choice = choices_[index];
     std::string_view text = token.text;
     // A control token that does not end the answer is not part of its text, but it may mark its parts.
-    if (token.id >= 0 && model_.prompter->is_control(token.id)) {
+    if (token.id >= 0 && model_.prompter->tokenizer().is_special(token.id)) {
         const std::string& spelling = model_.prompter->tokenizer().piece_bytes(token.id);
         if (text.ends_with(spelling) && !marks_.contains(spelling)) text.remove_suffix(spelling.size());
     }
@@ -298,6 +298,18 @@ Json ChatAnswer::timings() const {
 
 }  // namespace
 
+namespace {
+// What the template sees.
+Json conversation_of(const ChatRequest& request) {
+    boost::json::object context;
+    if (request.template_extra.is_object()) context = request.template_extra.get_object();
+    context["messages"] = request.messages;
+    if (request.tools.is_array()) context["tools"] = request.tools;
+    context["add_generation_prompt"] = true;
+    return context;
+}
+}  // namespace
+
 void answer_chat(const std::shared_ptr<Exchange>& exchange, const ServedModel& model, EngineThread& engine) {
     auto request = read_chat_request(exchange->request().body, model.vocab);
     if (!request) return exchange->reply(error_reply(request.error()));
@@ -307,8 +319,13 @@ void answer_chat(const std::shared_ptr<Exchange>& exchange, const ServedModel& m
                                             model.id, request->model.substr(0, 128))},
              "model",
              "model_not_found"}));
-    auto prompt = model.prompter->make(request->messages, request->tools, request->template_extra);
-    if (!prompt) return exchange->reply(error_reply({prompt.error(), "messages"}));
+    auto prompt = model.prompter->make(conversation_of(*request));
+    if (!prompt) {  // whatever stops the template is the request's fault
+        Error error = prompt.error();
+        if (error.fault != Fault::no_memory)
+            error = Error{Fault::usage, "messages: the chat template refused them: " + error.message};
+        return exchange->reply(error_reply({std::move(error), "messages"}));
+    }
     const auto n_tokens = static_cast<std::int64_t>(prompt->ids.size());
     if (n_tokens >= model.context_max)
         return exchange->reply(error_reply(

@@ -5,9 +5,9 @@
 #include <memory>
 #include <string>
 
+#include "models/chat.h"
 #include "server/engine_thread.h"
 #include "server/http.h"
-#include "server/openai/prompt.h"
 #include "text/tool_calls.h"
 
 namespace hearth::server::openai {
@@ -19,7 +19,7 @@ struct ServedModel {
     std::int64_t created = 0;
     int vocab = 0;
     int context_max = 0;
-    const Prompter* prompter = nullptr;
+    const models::Prompter* prompter = nullptr;
     text::AnswerFormat answer_format = {};  // how its answers mark reasoning and tool calls
 };
 

@@ -149,12 +149,12 @@ Value Interpreter::evaluate_compare(const Expression& e, const ScopePtr& scope) 
 
 Value Interpreter::evaluate_concat(const Expression& e, const ScopePtr& scope) {
     const Values values = evaluate_all(e.items, scope);
-    std::string out;
+    QuotedText out;
     for (const Value& value : values) {
-        out += escaped_text(value, autoescape_);
-        check_size(out.size());
+        append_escaped(out, value, autoescape_);
+        check_size(out.text.size());
     }
-    charge(out.size());
+    charge(out.text.size());
     return Value(std::move(out), autoescape_);
 }
 
@@ -172,7 +172,10 @@ Arguments Interpreter::evaluate_arguments(const std::vector<Argument>& arguments
         } else if (argument.stars == 2) {
             if (!value.is_dict()) raise("argument after ** must be a mapping, not {}", type_name(value));
             charge(value.dict().items.size() * value.dict().items.size());
-            for (const auto& [key, item] : value.dict().items) add_named(as_text(key, "keywords"), item);
+            for (const auto& [key, item] : value.dict().items) {
+                add_named(as_text(key, "keywords"), item);
+                if (key.author() != Author::trusted) out.quoted_names.push_back(key);
+            }
         } else if (!argument.name.empty()) {
             add_named(argument.name, std::move(value));
         } else {

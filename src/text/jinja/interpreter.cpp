@@ -76,9 +76,9 @@ void mark_unset(const std::vector<std::string>& names, Scope& scope) {
 }
 }  // namespace
 
-std::string Interpreter::run(const Template& parsed) {
+QuotedText Interpreter::run(const Template& parsed) {
     stack_base_ = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
-    std::string out;
+    QuotedText out;
     out_ = &out;
     mark_unset(parsed.unset, *root_);
     execute(parsed.body, root_);
@@ -87,15 +87,16 @@ std::string Interpreter::run(const Template& parsed) {
 
 void Interpreter::write(std::string_view text) {
     charge(text.size());
-    check_size(out_->size() + text.size());
+    check_size(out_->text.size() + text.size());
     out_->append(text);
 }
 
 void Interpreter::write(const Value& value) {
-    if (value.is_text() && (!autoescape_ || value.is_markup()))
-        write(std::string_view(value.text()));
-    else
-        write(std::string_view(escaped_text(value, autoescape_)));
+    const std::size_t before = out_->text.size();
+    if (value.is_text()) check_size(before + value.text().size());
+    append_escaped(*out_, value, autoescape_);
+    charge(out_->text.size() - before);
+    check_size(out_->text.size());
 }
 
 ScopePtr Interpreter::inner(const ScopePtr& scope) {
@@ -115,9 +116,9 @@ std::uint64_t Interpreter::random() {
     return rng.below(UINT64_MAX);
 }
 
-std::string Interpreter::capture(const Body& body, const ScopePtr& scope) {
-    std::string out;
-    std::string* const outer = std::exchange(out_, &out);
+QuotedText Interpreter::capture(const Body& body, const ScopePtr& scope) {
+    QuotedText out;
+    QuotedText* const outer = std::exchange(out_, &out);
     try {
         execute(body, scope);
     } catch (...) {
@@ -261,13 +262,13 @@ void Interpreter::loop(const Statement& s, const ScopePtr& scope, const Value& i
     if (!completed) execute(s.bodies[1], scope_of(s, 1, scope));
 }
 
-std::string Interpreter::run_loop(const Statement& s, const ScopePtr& outer, const Value& iterable,
-                                  int level) {
+QuotedText Interpreter::run_loop(const Statement& s, const ScopePtr& outer, const Value& iterable,
+                                 int level) {
     if (level >= kTemplateDepthMax)
         raise(Fault::out_of_range, 0, "expected at most {} levels of recursion, saw more", kTemplateDepthMax);
     check_stack();
-    std::string out;
-    std::string* const before = std::exchange(out_, &out);
+    QuotedText out;
+    QuotedText* const before = std::exchange(out_, &out);
     try {
         loop(s, outer, iterable, level);
     } catch (...) {
@@ -313,8 +314,7 @@ void Interpreter::keep(std::shared_ptr<Object> holder) {
     holders_.push_back(std::move(holder));
 }
 
-std::string Interpreter::run_macro(const Statement& macro, const ScopePtr& outer,
-                                   const Arguments& arguments) {
+QuotedText Interpreter::run_macro(const Statement& macro, const ScopePtr& outer, const Arguments& arguments) {
     struct Level {
         int& depth;
         ~Level() { --depth; }
@@ -351,7 +351,7 @@ std::string Interpreter::run_macro(const Statement& macro, const ScopePtr& outer
     }
     if (macro.uses_kwargs) {
         auto rest = std::make_shared<Dict>();
-        for (auto& [name, value] : left.named) rest->set(Value(name), value);
+        for (auto& [name, value] : left.named) rest->set(arguments.name_value(name), value);
         left.named.clear();
         own->values["kwargs"] = Value(std::shared_ptr<const Dict>(std::move(rest)));
     }

@@ -34,7 +34,7 @@ class Interpreter {
     Interpreter& operator=(const Interpreter&) = delete;
 
     // Throws TemplateError.
-    std::string run(const Template& parsed);
+    QuotedText run(const Template& parsed);
 
     // Budgets. Each throws TemplateError when it is spent.
     void step(std::uint64_t n = 1);
@@ -55,8 +55,8 @@ class Interpreter {
 
     // For macros and loops.
     enum class Flow { next, break_, continue_ };
-    std::string run_macro(const Statement& macro, const ScopePtr& outer, const Arguments& arguments);
-    std::string run_loop(const Statement& loop, const ScopePtr& outer, const Value& iterable, int level);
+    QuotedText run_macro(const Statement& macro, const ScopePtr& outer, const Arguments& arguments);
+    QuotedText run_loop(const Statement& loop, const ScopePtr& outer, const Value& iterable, int level);
 
   private:
     void check_stack() const;
@@ -79,7 +79,7 @@ class Interpreter {
     Flow execute_scope(const Statement& s, const ScopePtr& scope);
     void loop(const Statement& s, const ScopePtr& scope, const Value& iterable, int level);
     // What a body prints in a scope of its own.
-    std::string capture(const Body& body, const ScopePtr& scope);
+    QuotedText capture(const Body& body, const ScopePtr& scope);
     // A new scope for the statement's body `i`.
     ScopePtr scope_of(const Statement& s, std::size_t i, const ScopePtr& outer);
     void assign(const Expression& target, const Value& value, const ScopePtr& scope);
@@ -90,7 +90,7 @@ class Interpreter {
 
     ScopePtr root_;
     std::time_t now_;
-    std::string* out_ = nullptr;  // where output goes
+    QuotedText* out_ = nullptr;  // where output goes
     std::uint64_t steps_ = 0, steps_max_, n_random_ = 0;
     int macro_depth_ = 0;
     std::uintptr_t stack_base_ = 0;

@@ -223,7 +223,7 @@ void merge_arguments(const Arguments& arguments, std::string_view what,
             }
         }
     }
-    for (const auto& [name, value] : arguments.named) set(Value(name), value);
+    for (const auto& [name, value] : arguments.named) set(arguments.name_value(name), value);
 }
 
 Value make_dict(Interpreter& interpreter, const Value&, const Arguments& arguments) {
@@ -268,7 +268,7 @@ Value strftime_now(Interpreter& interpreter, const Value&, const Arguments& argu
     localtime_r(&now, &local);
     std::array<char, 1 << 14> out{};
     const std::size_t n = std::strftime(out.data(), out.size(), format.c_str(), &local);
-    return Value(std::string(out.data(), n));
+    return Value(std::string(out.data(), n), false, b[0]->author());
 }
 
 }  // namespace

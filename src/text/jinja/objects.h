@@ -44,6 +44,7 @@ class Namespace final : public Object {
     [[nodiscard]] std::string_view type_name() const override { return "Namespace"; }
     [[nodiscard]] std::optional<Value> attribute(std::string_view name) const override;
     [[nodiscard]] std::string print() const override;
+    [[nodiscard]] Author author() const override { return Author::outside; }
 
   private:
     std::unordered_map<std::string, Value> values_;

@@ -126,9 +126,9 @@ Value repeat(Interpreter& interpreter, const Value& what, std::int64_t times) {
     if (what.is_text()) {
         interpreter.check_size(total);
         interpreter.charge(total);
-        std::string out;
-        out.reserve(total);
-        for (std::uint64_t i = 0; i < n && size > 0; ++i) out += what.text();
+        QuotedText out;
+        out.text.reserve(total);
+        for (std::uint64_t i = 0; i < n && size > 0; ++i) append_text(out, what);
         return Value(std::move(out), what.is_markup());
     }
     interpreter.check_size(total > UINT64_MAX / sizeof(Value) ? UINT64_MAX : total * sizeof(Value));
@@ -150,7 +150,11 @@ Value add(Interpreter& interpreter, const Value& a, const Value& b) {
         const bool markup = a.is_markup() || b.is_markup();
         interpreter.check_size(a.text().size() + b.text().size());
         interpreter.charge(a.text().size() + b.text().size());
-        return Value(escaped_text(a, markup) + escaped_text(b, markup), markup);
+        QuotedText out;
+        out.text.reserve(a.text().size() + b.text().size());
+        append_escaped(out, a, markup);
+        append_escaped(out, b, markup);
+        return Value(std::move(out), markup);
     }
     Values items = a.sequence().items;
     interpreter.charge((items.size() + b.sequence().items.size()) * sizeof(Value));
@@ -170,7 +174,7 @@ Value binary(Interpreter& interpreter, Op op, const Value& a, const Value& b) {
         return integer_arithmetic(op, a.integer(), b.integer());
     }
     if (a.is_undefined()) raise("{}", a.why_undefined());
-    if (op == Op::mod && a.is_text()) return Value(format_percent(interpreter, a.text(), b), a.is_markup());
+    if (op == Op::mod && a.is_text()) return Value(format_percent(interpreter, a, b), a.is_markup());
     if (b.is_undefined()) raise("{}", b.why_undefined());
     if (op == Op::add) {
         const bool lists =
@@ -252,6 +256,32 @@ bool is_ascii(std::string_view text) {
 
 }  // namespace
 
+namespace {
+Value slice_text(const Value& container, const Value& start, const Value& stop, const Value& step) {
+    const std::string_view text = container.text();
+    std::vector<std::size_t> starts;  // of the characters, and the end; not needed in ASCII
+    const bool ascii = is_ascii(text);
+    for (std::size_t at = 0; !ascii && at < text.size(); at += read_code_point(text, at).bytes)
+        starts.push_back(at);
+    if (!ascii) starts.push_back(text.size());
+    const auto byte = [&](std::int64_t i) {
+        return ascii ? static_cast<std::size_t>(i) : starts[static_cast<std::size_t>(i)];
+    };
+    const auto size = static_cast<std::int64_t>(ascii ? text.size() : starts.size() - 1);
+    const Bounds bounds = slice_bounds(size, start, stop, step);
+    if (bounds.step == 1) {
+        const std::size_t first = byte(bounds.start), last = byte(std::max(bounds.start, bounds.stop));
+        return container.part(text.substr(first, last - first));
+    }
+    QuotedText out;
+    walk(bounds, [&](std::size_t i) {
+        const auto at = static_cast<std::int64_t>(i);
+        append_part(out, container, byte(at), byte(at + 1));
+    });
+    return Value(std::move(out), container.is_markup());
+}
+}  // namespace
+
 Value slice(Interpreter& interpreter, const Value& container, const Value& start, const Value& stop,
             const Value& step) {
     if (container.is_undefined()) raise("{}", container.why_undefined());
@@ -266,20 +296,7 @@ Value slice(Interpreter& interpreter, const Value& container, const Value& start
     if (container.is_text()) {
         const std::string& text = container.text();
         interpreter.charge(text.size());
-        std::string out;
-        if (is_ascii(text)) {
-            const Bounds bounds = slice_bounds(static_cast<std::int64_t>(text.size()), start, stop, step);
-            if (bounds.step == 1 && bounds.start < bounds.stop)
-                out = text.substr(static_cast<std::size_t>(bounds.start),
-                                  static_cast<std::size_t>(bounds.stop - bounds.start));
-            else
-                walk(bounds, [&](std::size_t at) { out.push_back(text[at]); });
-        } else {
-            const std::vector<char32_t> points = code_points(text);
-            walk(slice_bounds(static_cast<std::int64_t>(points.size()), start, stop, step),
-                 [&](std::size_t at) { append_code_point(out, points[at]); });
-        }
-        return Value(std::move(out), container.is_markup());
+        return slice_text(container, start, stop, step);
     }
     const Values& items = container.sequence().items;
     interpreter.charge(items.size() * sizeof(Value));
@@ -315,7 +332,7 @@ std::optional<Value> element(const Value& container, std::int64_t index) {
     } else {
         for (; index > 0; --index) at += read_code_point(text, at).bytes;
     }
-    return Value(text.substr(at, read_code_point(text, at).bytes), container.is_markup());
+    return container.part(std::string_view(text).substr(at, read_code_point(text, at).bytes));
 }
 
 std::string escape_html(std::string_view text) {
@@ -345,9 +362,11 @@ std::string escape_html(std::string_view text) {
     return out;
 }
 
-std::string escaped_text(const Value& value, bool escape) {
-    if (!escape || value.is_markup()) return to_text(value);
-    return escape_html(to_text(value));
+void append_escaped(QuotedText& out, const Value& value, bool escape) {
+    if (!escape || value.is_markup()) return append_text(out, value);
+    QuotedText plain;
+    append_text(plain, value);
+    append_text(out, map_text(Value(std::move(plain)), escape_html));
 }
 
 }  // namespace hearth::text::jinja

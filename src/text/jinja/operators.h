@@ -17,12 +17,12 @@ std::optional<Value> element(const Value& container, std::int64_t index);
 
 std::string escape_html(std::string_view text);
 // Text for output or joining: escaped unless it is markup, when `escape`.
-std::string escaped_text(const Value& value, bool escape);
+void append_escaped(QuotedText& out, const Value& value, bool escape);
 
 // text % arguments, with Python's printf rules.
-std::string format_percent(Interpreter& interpreter, std::string_view format, const Value& arguments);
+QuotedText format_percent(Interpreter& interpreter, const Value& format, const Value& arguments);
 // text.format(...), with fields, attributes and items of arguments, and format specs.
-std::string format_braces(Interpreter& interpreter, std::string_view format, const Arguments& arguments);
+QuotedText format_braces(Interpreter& interpreter, const Value& format, const Arguments& arguments);
 // One value by a format spec such as ">10.2f".
 std::string format_spec(const Value& value, std::string_view spec);
 

@@ -164,16 +164,16 @@ Value join(Interpreter& interpreter, const Value& value, const Arguments& argume
     const Binding b = bind(arguments, "join", {"d", "attribute"});
     const AttributePath path(b[1]);
     const bool escape = interpreter.autoescape();
-    const std::string between = b[0] ? escaped_text(*b[0], escape) : "";
-    std::string out;
+    QuotedText between, out;
+    if (b[0]) append_escaped(between, *b[0], escape);
     bool first = true;
     for (const Value& item : items_of(interpreter, value)) {
-        if (!first) out += between;
+        if (!first) out.append(between);
         first = false;
-        out += escaped_text(path.of(interpreter, item), escape);
-        interpreter.check_size(out.size());
+        append_escaped(out, path.of(interpreter, item), escape);
+        interpreter.check_size(out.text.size());
     }
-    interpreter.charge(out.size());
+    interpreter.charge(out.text.size());
     return Value(std::move(out), escape);
 }
 

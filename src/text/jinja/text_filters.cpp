@@ -15,7 +15,12 @@ namespace hearth::text::jinja {
 namespace {
 
 // Jinja2's soft_str: text stays what it is, all else is printed.
-Value soft(const Value& value) { return value.is_text() ? value : Value(to_text(value)); }
+Value soft(const Value& value) {
+    if (value.is_text()) return value;
+    QuotedText out;
+    append_text(out, value);
+    return Value(std::move(out));
+}
 
 Value by_method(Interpreter& interpreter, std::string_view method, const Value& value,
                 const Arguments& arguments) {
@@ -45,14 +50,17 @@ Value title(Interpreter& interpreter, const Value& value, const Arguments& argum
     bind(arguments, "title", {});
     const Value text = soft(value);
     interpreter.charge(text.text().size() * 4);
-    std::string out;
+    QuotedText out;
     bool starts_word = true;
-    for (const char32_t c : code_points(text.text())) {
+    const std::string& all = text.text();
+    for (std::size_t at = 0; at < all.size();) {
+        const CodePoint point = read_code_point(all, at);
+        const char32_t c = point.value;
         const bool separates = c == '-' || c == '(' || c == '{' || c == '[' || c == '<' || is_python_space(c);
-        std::string one;
-        append_code_point(one, c);
-        out += separates ? one : starts_word ? to_upper(one) : to_lower(one);
+        const std::string one = all.substr(at, point.bytes);
+        out.append(separates ? one : starts_word ? to_upper(one) : to_lower(one), author_at(text, at));
         starts_word = separates;
+        at += point.bytes;
     }
     return Value(std::move(out), text.is_markup());
 }
@@ -60,46 +68,47 @@ Value title(Interpreter& interpreter, const Value& value, const Arguments& argum
 Value replace(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
     const Binding b = bind(arguments, "replace", {"old", "new", "count"}, 2);
     const std::int64_t count = b[2] && !b[2]->is_none() ? as_integer(*b[2], "replace: count") : -1;
-    return Value(replace_text(interpreter, to_text(value), to_text(*b[0]), to_text(*b[1]), count));
+    return Value(replace_text(interpreter, soft(value), to_text(*b[0]), soft(*b[1]), count));
 }
 
 Value format(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
     const Value text = soft(value);
     if (arguments.named.empty())
-        return Value(format_percent(interpreter, text.text(), Value::tuple(arguments.positional)),
-                     text.is_markup());
+        return Value(format_percent(interpreter, text, Value::tuple(arguments.positional)), text.is_markup());
     if (!arguments.positional.empty())
         raise("can't handle positional and keyword arguments at the same time");
     auto dict = std::make_shared<Dict>();
-    for (const auto& [name, item] : arguments.named) dict->set(Value(name), item);
-    return Value(format_percent(interpreter, text.text(), Value(std::shared_ptr<const Dict>(dict))),
+    for (const auto& [name, item] : arguments.named) dict->set(arguments.name_value(name), item);
+    return Value(format_percent(interpreter, text, Value(std::shared_ptr<const Dict>(dict))),
                  text.is_markup());
 }
 
 Value indent(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
     const Binding b = bind(arguments, "indent", {"width", "first", "blank"});
-    std::string by(4, ' ');
+    Value by(std::string(4, ' '));
     if (b[0] && b[0]->is_text()) {
-        by = b[0]->text();
+        by = *b[0];
     } else if (b[0]) {
         const std::int64_t width = std::max<std::int64_t>(as_integer(*b[0], "indent: width"), 0);
         interpreter.check_size(static_cast<std::uint64_t>(width));
-        by = std::string(static_cast<std::size_t>(width), ' ');
+        by = Value(std::string(static_cast<std::size_t>(width), ' '));
     }
     const bool first = b[1] && truthy(*b[1]), blank = b[2] && truthy(*b[2]);
     const std::string text = as_text(value, "indent") + "\n";  // as Jinja2: so that there is a line
-    std::string out = first ? by : "";
+    QuotedText out;
+    if (first) append_text(out, by);
     bool is_first = true;
     for (const std::string_view line : split_lines(text, false)) {
         if (!is_first) {
-            out += '\n';
-            if (blank || !line.empty()) out += by;
+            out.append("\n");
+            if (blank || !line.empty()) append_text(out, by);
         }
         is_first = false;
-        out += line;
-        interpreter.check_size(out.size());
+        const auto begin = static_cast<std::size_t>(line.data() - text.data());
+        append_part(out, value, begin, begin + line.size());
+        interpreter.check_size(out.text.size());
     }
-    interpreter.charge(out.size());
+    interpreter.charge(out.text.size());
     return Value(std::move(out), value.is_markup());
 }
 
@@ -107,18 +116,21 @@ Value truncate(Interpreter& interpreter, const Value& value, const Arguments& ar
     const Binding b = bind(arguments, "truncate", {"length", "killwords", "end", "leeway"});
     const std::int64_t length = b[0] ? as_integer(*b[0], "truncate: length") : 255;
     const bool kill = b[1] && truthy(*b[1]);
-    const std::string end = b[2] ? as_text(*b[2], "truncate: end") : "...";
+    const Value ending = b[2] ? *b[2] : Value("...");
+    const std::string& end = as_text(ending, "truncate: end");
     const std::int64_t leeway = b[3] && !b[3]->is_none() ? as_integer(*b[3], "truncate: leeway") : 5;
     if (length < text_length(end)) raise("expected length >= {}, got {}", text_length(end), length);
     if (leeway < 0) raise("expected leeway >= 0, got {}", leeway);
     const std::string& text = as_text(value, "truncate");
     const std::int64_t size = text_length(text);
     if (size <= length || size - length <= leeway) return value;
-    std::string cut =
-        slice(interpreter, value, Value::none(), Value(length - text_length(end)), Value::none()).text();
-    if (!kill)
-        if (const std::size_t space = cut.rfind(' '); space != std::string::npos) cut.resize(space);
-    return Value(cut + end, value.is_markup());
+    const Value cut =
+        slice(interpreter, value, Value::none(), Value(length - text_length(end)), Value::none());
+    const std::size_t space = kill ? std::string::npos : cut.text().rfind(' ');
+    QuotedText out;
+    append_part(out, cut, 0, std::min(space, cut.text().size()));
+    append_text(out, ending);
+    return Value(std::move(out), value.is_markup());
 }
 
 // A word longer than a line is cut; hyphens between letters are places to break.
@@ -195,7 +207,8 @@ Value wordwrap(Interpreter& interpreter, const Value& value, const Arguments& ar
         }
         interpreter.check_size(out.size());
     }
-    return Value(std::move(out));
+    const Author author = b[2] ? stricter(value.author(), author_of(*b[2])) : value.author();
+    return Value(std::move(out), false, author);
 }
 
 Value wordcount(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
@@ -216,17 +229,23 @@ Value escape(Interpreter& interpreter, const Value& value, const Arguments& argu
     bind(arguments, "escape", {});
     const Value text = soft(value);
     interpreter.charge(text.text().size());
-    return Value(escaped_text(text, true), true);
+    QuotedText out;
+    append_escaped(out, text, true);
+    return Value(std::move(out), true);
 }
 Value forceescape(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
     bind(arguments, "forceescape", {});
-    const std::string text = to_text(value);
-    interpreter.charge(text.size());
-    return Value(escape_html(text), true);
+    QuotedText plain, out;
+    append_text(plain, value);
+    interpreter.charge(plain.text.size());
+    append_escaped(out, Value(std::move(plain)), true);
+    return Value(std::move(out), true);
 }
 Value safe(Interpreter&, const Value& value, const Arguments& arguments) {
     bind(arguments, "safe", {});
-    return Value(to_text(value), true);
+    QuotedText out;
+    append_text(out, value);
+    return Value(std::move(out), true);
 }
 Value string(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
     bind(arguments, "string", {});
@@ -260,8 +279,9 @@ Value striptags(Interpreter& interpreter, const Value& value, const Arguments& a
     static constexpr std::pair<std::string_view, std::string_view> kEntities[] = {
         {"&lt;", "<"}, {"&gt;", ">"}, {"&#39;", "'"}, {"&#34;", "\""}, {"&quot;", "\""}, {"&amp;", "&"}};
     for (const auto& [entity, character] : kEntities)
-        out = replace_text(interpreter, out, entity, character, -1);
-    return Value(std::move(out));
+        out =
+            replace_text(interpreter, Value(std::move(out)), entity, Value(std::string(character)), -1).text;
+    return Value(std::move(out), false, author_of(value));
 }
 
 std::string quote_url(const Value& value, bool query) {
@@ -284,7 +304,7 @@ Value urlencode(Interpreter& interpreter, const Value& value, const Arguments& a
     if (!value.is_dict() && !value.is_sequence()) {
         std::string out = quote_url(value, false);
         interpreter.charge(out.size());
-        return Value(std::move(out));
+        return Value(std::move(out), false, author_of(value));
     }
     Values pairs;
     if (value.is_dict())
@@ -300,7 +320,7 @@ Value urlencode(Interpreter& interpreter, const Value& value, const Arguments& a
         interpreter.check_size(out.size());
     }
     interpreter.charge(out.size());
-    return Value(std::move(out));
+    return Value(std::move(out), false, author_of(value));
 }
 
 Value xmlattr(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
@@ -312,12 +332,14 @@ Value xmlattr(Interpreter& interpreter, const Value& value, const Arguments& arg
         const std::string& name = as_text(key, "xmlattr");
         if (name.find_first_of(" \t\n\r\f\v/>=") != std::string::npos)
             raise("Invalid character in attribute name: {}", quoted(name));
-        out += (out.empty() ? "" : " ") + escape_html(name) + "=\"" + escaped_text(item, true) + "\"";
+        QuotedText text;
+        append_escaped(text, item, true);
+        out += (out.empty() ? "" : " ") + escape_html(name) + "=\"" + text.text + "\"";
         interpreter.check_size(out.size());
     }
     if (!out.empty() && (!b[0] || truthy(*b[0]))) out.insert(out.begin(), ' ');
     interpreter.charge(out.size());
-    return Value(std::move(out), interpreter.autoescape());
+    return Value(std::move(out), interpreter.autoescape(), author_of(value));
 }
 
 Value filesizeformat(Interpreter&, const Value& value, const Arguments& arguments) {

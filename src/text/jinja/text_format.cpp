@@ -270,15 +270,22 @@ std::string format_spec(const Value& value, std::string_view text) {
     raise("unsupported format string passed to {}.__format__", type_name(value));
 }
 
-std::string format_percent(Interpreter& interpreter, std::string_view format, const Value& value) {
+namespace {
+// A number that becomes a character could spell anything.
+Author author_of_field(const Value& value, char type) {
+    return type == 'c' ? Author::outside : author_of(value);
+}
+}  // namespace
+
+QuotedText format_percent(Interpreter& interpreter, const Value& format_text, const Value& value) {
+    const std::string_view format = format_text.text();
     PercentArguments arguments(value);
-    std::string out;
+    QuotedText out;
     for (std::size_t at = 0; at < format.size();) {
-        if (format[at] != '%') {
-            out.push_back(format[at++]);
-            continue;
-        }
-        ++at;
+        const std::size_t sign = std::min(format.find('%', at), format.size());
+        append_part(out, format_text, at, sign);
+        at = sign + 1;
+        if (sign == format.size()) break;
         std::optional<std::string_view> name;
         if (at < format.size() && format[at] == '(') {
             const std::size_t close = format.find(')', at);
@@ -318,7 +325,7 @@ std::string format_percent(Interpreter& interpreter, std::string_view format, co
         if (at >= format.size()) raise("incomplete format");
         const char type = format[at++];
         if (type == '%') {
-            out.push_back('%');
+            out.append("%");
             continue;
         }
         const bool numeric = type != 's' && type != 'r' && type != 'a' && type != 'c';
@@ -328,11 +335,15 @@ std::string format_percent(Interpreter& interpreter, std::string_view format, co
             else
                 spec.align = '=';
         }
-        out += percent_field(name ? arguments.named(*name) : arguments.next(), spec, type);
-        interpreter.check_size(out.size());
+        const Value& field = name ? arguments.named(*name) : arguments.next();
+        if (type == 's' && spec.width == 0 && spec.precision < 0)
+            append_text(out, field);
+        else
+            out.append(percent_field(field, spec, type), author_of_field(field, type));
+        interpreter.check_size(out.text.size());
     }
     arguments.finish();
-    interpreter.charge(out.size());
+    interpreter.charge(out.text.size());
     return out;
 }
 
@@ -377,18 +388,19 @@ Value lookup_field(Interpreter& interpreter, std::string_view field, const Argum
     return value;
 }
 
-std::string braces(Interpreter& interpreter, std::string_view format, const Arguments& arguments,
-                   std::size_t& automatic, int depth) {
+QuotedText braces(Interpreter& interpreter, const Value& format_text, const Arguments& arguments,
+                  std::size_t& automatic, int depth) {
+    const std::string_view format = format_text.text();
     if (depth > 2) raise("Max string recursion exceeded");
-    std::string out;
+    QuotedText out;
     for (std::size_t at = 0; at < format.size();) {
-        const char c = format[at++];
-        if (c != '{' && c != '}') {
-            out.push_back(c);
-            continue;
-        }
+        const std::size_t brace = std::min(format.find_first_of("{}", at), format.size());
+        append_part(out, format_text, at, brace);
+        if (brace == format.size()) break;
+        const char c = format[brace];
+        at = brace + 1;
         if (at < format.size() && format[at] == c) {
-            out.push_back(c);
+            append_part(out, format_text, at, at + 1);
             ++at;
             continue;
         }
@@ -410,22 +422,33 @@ std::string braces(Interpreter& interpreter, std::string_view format, const Argu
         }
         if (!rest.empty() && rest[0] == ':') spec = rest.substr(1);
         Value value = lookup_field(interpreter, name, arguments, automatic);
-        const std::string inner_spec =
-            spec.empty() ? "" : braces(interpreter, spec, arguments, automatic, depth + 1);
-        if (conversion == 'r' || conversion == 'a') value = Value(repr(value));
-        if (conversion == 's') value = Value(to_text(value));
-        out += format_spec(value, inner_spec);
-        interpreter.check_size(out.size());
+        Author author = author_of(value);
+        std::string inner_spec;
+        if (!spec.empty()) {
+            const Value inner(braces(interpreter, format_text.part(spec), arguments, automatic, depth + 1));
+            inner_spec = inner.text();
+            author = stricter(author, inner_spec.ends_with('c') ? Author::outside : inner.author());
+        }
+        if (conversion != '\0') {
+            QuotedText converted;
+            conversion == 's' ? append_text(converted, value) : append_repr(converted, value);
+            value = Value(std::move(converted));
+        }
+        if (inner_spec.empty())
+            append_text(out, value);
+        else
+            out.append(format_spec(value, inner_spec), author);
+        interpreter.check_size(out.text.size());
     }
     return out;
 }
 
 }  // namespace
 
-std::string format_braces(Interpreter& interpreter, std::string_view format, const Arguments& arguments) {
+QuotedText format_braces(Interpreter& interpreter, const Value& format, const Arguments& arguments) {
     std::size_t automatic = 0;
-    std::string out = braces(interpreter, format, arguments, automatic, 1);
-    interpreter.charge(out.size());
+    QuotedText out = braces(interpreter, format, arguments, automatic, 1);
+    interpreter.charge(out.text.size());
     return out;
 }
 

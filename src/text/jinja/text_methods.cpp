@@ -14,8 +14,6 @@ namespace {
 
 using Fn = Function::Body;
 
-Value like(const Value& self, std::string text) { return Value(std::move(text), self.is_markup()); }
-
 std::optional<std::string> text_or_none(const std::optional<Value>& value, std::string_view what) {
     if (!value || value->is_none()) return std::nullopt;
     return as_text(*value, what);
@@ -25,14 +23,14 @@ template <bool kLeft, bool kRight>
 Value strip(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
     const Binding b = bind(arguments, "strip", {"chars"});
     interpreter.charge(self.text().size());
-    return like(self, std::string(strip_text(self.text(), text_or_none(b[0], "strip"), kLeft, kRight)));
+    return self.part(strip_text(self.text(), text_or_none(b[0], "strip"), kLeft, kRight));
 }
 
 template <std::string (*kMap)(std::string_view)>
 Value map_case(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
     bind(arguments, "a case method", {});
     interpreter.charge(self.text().size() * 4);
-    return like(self, kMap(self.text()));
+    return map_text(self, kMap);
 }
 
 std::string swap_case(std::string_view text) {
@@ -53,7 +51,7 @@ Value split_with(Interpreter& interpreter, const Value& self, const Arguments& a
     if (separator && separator->empty()) raise("empty separator");
     Values out;
     for (const std::string_view part : split_text(self.text(), separator, times, from_right))
-        out.push_back(like(self, std::string(part)));
+        out.push_back(self.part(part));
     return Value::list(std::move(out));
 }
 Value split(Interpreter& i, const Value& self, const Arguments& a) { return split_with(i, self, a, false); }
@@ -64,7 +62,7 @@ Value splitlines(Interpreter& interpreter, const Value& self, const Arguments& a
     interpreter.charge(self.text().size() * 8);
     Values out;
     for (const std::string_view line : split_lines(self.text(), b[0] && truthy(*b[0])))
-        out.push_back(like(self, std::string(line)));
+        out.push_back(self.part(line));
     return Value::list(std::move(out));
 }
 
@@ -79,8 +77,9 @@ Value partition_with(const Value& self, const Arguments& arguments, bool from_ri
         out = {self, Value(""), Value("")};
         if (from_right) std::swap(out[0], out[2]);
     } else {
-        out = {like(self, text.substr(0, at)), Value(separator),
-               like(self, text.substr(at + separator.size()))};
+        const std::string_view all = text;
+        out = {self.part(all.substr(0, at)), self.part(all.substr(at, separator.size())),
+               self.part(all.substr(at + separator.size()))};
     }
     return Value::tuple(std::move(out));
 }
@@ -93,24 +92,25 @@ Value rpartition(Interpreter&, const Value& self, const Arguments& a) {
 
 Value join(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
     const Binding b = bind(arguments, "join", {"iterable"}, 1);
-    std::string out;
-    bool first = true;
+    QuotedText out;
+    std::size_t n = 0;
     for (const Value& item : iterate(*b[0])) {
-        if (!first) out += self.text();
-        first = false;
-        if (!item.is_text()) raise("sequence item: expected str instance, {} found", type_name(item));
-        out += escaped_text(item, self.is_markup());
-        interpreter.check_size(out.size());
+        if (n > 0) append_text(out, self);
+        if (!item.is_text()) raise("sequence item {}: expected str instance, {} found", n, type_name(item));
+        ++n;
+        append_escaped(out, item, self.is_markup());
+        interpreter.check_size(out.text.size());
     }
-    interpreter.charge(out.size());
-    return like(self, std::move(out));
+    interpreter.charge(out.text.size());
+    return Value(std::move(out), self.is_markup());
 }
 
 Value replace(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
     const Binding b = bind(arguments, "replace", {"old", "new", "count"}, 2);
     const std::int64_t count = b[2] ? as_integer(*b[2], "replace: count") : -1;
-    return like(self, replace_text(interpreter, self.text(), as_text(*b[0], "replace: old"),
-                                   as_text(*b[1], "replace: new"), count));
+    as_text(*b[1], "replace: new");
+    return Value(replace_text(interpreter, self, as_text(*b[0], "replace: old"), *b[1], count),
+                 self.is_markup());
 }
 
 // The part of a text that optional start and end arguments name, and where it begins in code points.
@@ -177,13 +177,15 @@ Value remove_affix(Interpreter&, const Value& self, const Arguments& arguments) 
     const Binding b = bind(arguments, "removeprefix", {"prefix"}, 1);
     const std::string &text = self.text(), &part = as_text(*b[0], "removeprefix");
     if (part.empty() || !(kEnd ? text.ends_with(part) : text.starts_with(part))) return self;
-    return like(self, kEnd ? text.substr(0, text.size() - part.size()) : text.substr(part.size()));
+    const std::string_view all = text;
+    return self.part(kEnd ? all.substr(0, text.size() - part.size()) : all.substr(part.size()));
 }
 
 template <char kAlign>
 Value justify(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
     const Binding b = bind(arguments, "justify", {"width", "fillchar"}, 1);
-    const std::string fill = b[1] ? as_text(*b[1], "fillchar") : " ";
+    const Value filling = b[1] ? *b[1] : Value(" ");
+    const std::string& fill = as_text(filling, "fillchar");
     if (text_length(fill) != 1) raise("The fill character must be exactly one character long");
     const std::int64_t size = text_length(self.text()), width = as_integer(*b[0], "width");
     const std::int64_t gap = std::max<std::int64_t>(width, size) - size;
@@ -193,11 +195,11 @@ Value justify(Interpreter& interpreter, const Value& self, const Arguments& argu
     interpreter.charge(static_cast<std::size_t>(gap) * fill.size() + self.text().size());
     // Python's center puts the odd space left when the width is odd too.
     const std::int64_t left = kAlign == '<' ? 0 : kAlign == '>' ? gap : gap / 2 + (gap & width & 1);
-    std::string out;
-    for (std::int64_t i = 0; i < left; ++i) out += fill;
-    out += self.text();
-    for (std::int64_t i = left; i < gap; ++i) out += fill;
-    return like(self, std::move(out));
+    QuotedText out;
+    for (std::int64_t i = 0; i < left; ++i) append_text(out, filling);
+    append_text(out, self);
+    for (std::int64_t i = left; i < gap; ++i) append_text(out, filling);
+    return Value(std::move(out), self.is_markup());
 }
 
 Value zfill(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
@@ -208,29 +210,35 @@ Value zfill(Interpreter& interpreter, const Value& self, const Arguments& argume
     interpreter.charge(static_cast<std::size_t>(gap));
     const std::string& text = self.text();
     const std::size_t sign = !text.empty() && (text[0] == '-' || text[0] == '+') ? 1 : 0;
-    return like(self,
-                text.substr(0, sign) + std::string(static_cast<std::size_t>(gap), '0') + text.substr(sign));
+    QuotedText out;
+    append_part(out, self, 0, sign);
+    out.append(std::string(static_cast<std::size_t>(gap), '0'));
+    append_part(out, self, sign, text.size());
+    return Value(std::move(out), self.is_markup());
 }
 
 Value expandtabs(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
     const Binding b = bind(arguments, "expandtabs", {"tabsize"});
     const std::int64_t size = b[0] ? as_integer(*b[0], "tabsize") : 8;
     if (size > 1 << 16) raise(Fault::out_of_range, 0, "expected a tab size up to {}, saw {}", 1 << 16, size);
-    std::string out;
+    QuotedText out;
     std::int64_t column = 0;
-    for (const char32_t c : code_points(self.text())) {
-        if (c == '\t') {
+    const std::string& text = self.text();
+    for (std::size_t at = 0; at < text.size();) {
+        const CodePoint c = read_code_point(text, at);
+        if (c.value == '\t') {
             const std::int64_t n = size > 0 ? size - column % size : 0;
-            out.append(static_cast<std::size_t>(n), ' ');
+            out.append(std::string(static_cast<std::size_t>(n), ' '));
             column += n;
-            interpreter.check_size(out.size());
+            interpreter.check_size(out.text.size());
         } else {
-            append_code_point(out, c);
-            column = c == '\n' || c == '\r' ? 0 : column + 1;
+            append_part(out, self, at, at + c.bytes);
+            column = c.value == '\n' || c.value == '\r' ? 0 : column + 1;
         }
+        at += c.bytes;
     }
-    interpreter.charge(out.size());
-    return like(self, std::move(out));
+    interpreter.charge(out.text.size());
+    return Value(std::move(out), self.is_markup());
 }
 
 template <bool (*kIs)(char32_t)>
@@ -286,7 +294,7 @@ Value isidentifier(Interpreter&, const Value& self, const Arguments&) {
 }
 
 Value format(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
-    return like(self, format_braces(interpreter, self.text(), arguments));
+    return Value(format_braces(interpreter, self, arguments), self.is_markup());
 }
 
 char32_t code_point_of(std::int64_t value) {
@@ -298,19 +306,24 @@ char32_t code_point_of(std::int64_t value) {
 // A dict from code points to texts, code points or none.
 Value translate(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
     const Binding b = bind(arguments, "translate", {"table"}, 1);
-    std::string out;
-    for (const char32_t c : code_points(self.text())) {
-        const Value to = interpreter.item(*b[0], Value(static_cast<std::int64_t>(c)));
-        if (to.is_undefined())
-            append_code_point(out, c);
-        else if (to.is_text())
-            out += to.text();
-        else if (!to.is_none())
-            append_code_point(out, code_point_of(as_integer(to, "translate")));
-        interpreter.check_size(out.size());
+    QuotedText out;
+    const std::string& text = self.text();
+    for (std::size_t at = 0; at < text.size();) {
+        const CodePoint c = read_code_point(text, at);
+        const Value to = interpreter.item(*b[0], Value(static_cast<std::int64_t>(c.value)));
+        std::string one = text.substr(at, c.bytes);
+        if (to.is_text()) {
+            one = to.text();
+        } else if (!to.is_undefined()) {
+            one.clear();
+            if (!to.is_none()) append_code_point(one, code_point_of(as_integer(to, "translate")));
+        }
+        out.append(one, stricter(author_at(self, at), author_of(to)));
+        interpreter.check_size(out.text.size());
+        at += c.bytes;
     }
-    interpreter.charge(out.size());
-    return like(self, std::move(out));
+    interpreter.charge(out.text.size());
+    return Value(std::move(out), self.is_markup());
 }
 
 constexpr std::pair<std::string_view, Fn> kMethods[] = {

@@ -117,26 +117,27 @@ std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends)
     return lines;
 }
 
-std::string replace_text(Interpreter& interpreter, std::string_view text, std::string_view from,
-                         std::string_view to, std::int64_t count) {
-    std::string out;
+QuotedText replace_text(Interpreter& interpreter, const Value& from_text, std::string_view from,
+                        const Value& to, std::int64_t count) {
+    const std::string_view text = from_text.text();
+    QuotedText out;
     std::size_t at = 0;
     interpreter.charge(text.size());
     for (std::int64_t n = 0; count < 0 || n < count; ++n) {
         const std::size_t found = text.find(from, at);
         if (found == std::string_view::npos || (from.empty() && at > text.size())) break;
-        out += text.substr(at, found - at);
-        out += to;
-        interpreter.check_size(out.size());
+        append_part(out, from_text, at, found);
+        append_text(out, to);
+        interpreter.check_size(out.text.size());
         at = found + from.size();
         if (!from.empty()) continue;
         if (at == text.size()) break;  // an empty text stands before each character and at the end
         const std::uint32_t bytes = read_code_point(text, at).bytes;
-        out += text.substr(at, bytes);
+        append_part(out, from_text, at, at + bytes);
         at += bytes;
     }
-    if (at < text.size()) out += text.substr(at);
-    interpreter.charge(out.size());
+    if (at < text.size()) append_part(out, from_text, at, text.size());
+    interpreter.charge(out.text.size());
     return out;
 }
 

@@ -23,7 +23,7 @@ std::vector<std::string_view> split_text(std::string_view text, const std::optio
                                          std::int64_t times, bool from_right);
 std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends);
 // At most `count` times if not negative.
-std::string replace_text(Interpreter& interpreter, std::string_view text, std::string_view from,
-                         std::string_view to, std::int64_t count);
+QuotedText replace_text(Interpreter& interpreter, const Value& text, std::string_view from, const Value& to,
+                        std::int64_t count);
 
 }  // namespace hearth::text::jinja

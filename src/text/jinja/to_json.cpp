@@ -16,37 +16,38 @@ class Writer {
         ascii_ = options[0] && truthy(*options[0]);
         if (options[1] && !options[1]->is_none()) {
             if (options[1]->is_text()) {
-                indent_ = options[1]->text();
+                indent_ = *options[1];
             } else {
                 const std::int64_t width =
                     std::max<std::int64_t>(as_integer(*options[1], "tojson: indent"), 0);
                 interpreter.check_size(static_cast<std::uint64_t>(width));
-                indent_ = std::string(static_cast<std::size_t>(width), ' ');
+                indent_ = Value(std::string(static_cast<std::size_t>(width), ' '));
             }
-            item_separator_ = ",";
+            item_separator_ = Value(",");
         }
         if (options[2] && !options[2]->is_none()) {
             const Values pair = iterate(*options[2]);
             if (pair.size() != 2) raise("tojson: expected two separators, saw {}", pair.size());
-            item_separator_ = as_text(pair[0], "tojson: separators");
-            key_separator_ = as_text(pair[1], "tojson: separators");
+            for (const Value& separator : pair) as_text(separator, "tojson: separators");
+            item_separator_ = pair[0];
+            key_separator_ = pair[1];
         }
         sort_ = options[3] && truthy(*options[3]);
     }
 
     void write(const Value& value) {
         interpreter_.step();
-        interpreter_.check_size(out.size());
+        interpreter_.check_size(out.text.size());
         if (value.is_none()) {
-            out += "null";
+            out.append("null");
         } else if (value.is_boolean()) {
-            out += value.boolean() ? "true" : "false";
+            out.append(value.boolean() ? "true" : "false");
         } else if (value.is_integer()) {
-            out += std::to_string(value.integer());
+            out.append(std::to_string(value.integer()));
         } else if (value.is_float()) {
-            out += number(value.number());
+            out.append(number(value.number()));
         } else if (value.is_text()) {
-            text(value.text());
+            text(value);
         } else if (value.is_dict()) {
             dict(value.dict());
         } else if (value.is_sequence() && (value.sequence().kind == SequenceKind::list ||
@@ -57,7 +58,7 @@ class Writer {
         }
     }
 
-    std::string out;
+    QuotedText out;
 
   private:
     static std::string number(double value) {
@@ -66,83 +67,72 @@ class Writer {
         return float_repr(value);
     }
 
-    void text(std::string_view s) {
-        out.push_back('"');
+    // A whole text escapes at once; one of several authors, in parts.
+    void text(const Value& value) {
+        out.append("\"");
+        append_text(out, map_text(value, [this](std::string_view s) { return escaped(s); }));
+        out.append("\"");
+    }
+
+    [[nodiscard]] std::string escaped(std::string_view s) const {
+        std::string escaped_text;
         for (std::size_t at = 0; at < s.size();) {
             const CodePoint c = read_code_point(s, at);
             at += c.bytes;
-            switch (c.value) {
-                case '"':
-                    out += "\\\"";
-                    continue;
-                case '\\':
-                    out += "\\\\";
-                    continue;
-                case '\n':
-                    out += "\\n";
-                    continue;
-                case '\r':
-                    out += "\\r";
-                    continue;
-                case '\t':
-                    out += "\\t";
-                    continue;
-                case '\f':
-                    out += "\\f";
-                    continue;
-                case '\b':
-                    out += "\\b";
-                    continue;
-                default:
-                    break;
-            }
-            if (c.value >= 0x20 && (!ascii_ || c.value < 0x7F)) {
-                append_code_point(out, c.value);
+            static constexpr std::pair<char32_t, const char*> kShort[] = {
+                {'"', "\\\""}, {'\\', "\\\\"}, {'\n', "\\n"}, {'\r', "\\r"},
+                {'\t', "\\t"}, {'\f', "\\f"},  {'\b', "\\b"}};
+            const auto* found = std::find_if(std::begin(kShort), std::end(kShort),
+                                             [&](const auto& pair) { return pair.first == c.value; });
+            if (found != std::end(kShort)) {
+                escaped_text += found->second;
+            } else if (c.value >= 0x20 && (!ascii_ || c.value < 0x7F)) {
+                append_code_point(escaped_text, c.value);
             } else if (c.value < 0x10000) {
-                unit(static_cast<unsigned>(c.value));
+                escaped_text += unit(static_cast<unsigned>(c.value));
             } else {
-                unit(0xD800 + ((static_cast<unsigned>(c.value) - 0x10000) >> 10));
-                unit(0xDC00 + ((static_cast<unsigned>(c.value) - 0x10000) & 0x3FF));
+                escaped_text += unit(0xD800 + ((static_cast<unsigned>(c.value) - 0x10000) >> 10));
+                escaped_text += unit(0xDC00 + ((static_cast<unsigned>(c.value) - 0x10000) & 0x3FF));
             }
         }
-        out.push_back('"');
+        return escaped_text;
     }
-    void unit(unsigned value) { out += fmt::format("\\u{:04x}", value); }
+    static std::string unit(unsigned value) { return fmt::format("\\u{:04x}", value); }
 
     void newline() {
         if (!indent_) return;
-        interpreter_.check_size(out.size() + indent_->size() * static_cast<std::size_t>(level_));
-        interpreter_.charge(indent_->size() * static_cast<std::size_t>(level_));
-        out.push_back('\n');
-        for (int i = 0; i < level_; ++i) out += *indent_;
+        interpreter_.check_size(out.text.size() + indent_->text().size() * static_cast<std::size_t>(level_));
+        interpreter_.charge(indent_->text().size() * static_cast<std::size_t>(level_));
+        out.append("\n");
+        for (int i = 0; i < level_; ++i) append_text(out, *indent_);
     }
 
     template <class Items, class Each>
     void nest(char open, char close, const Items& items, Each&& each) {
-        out.push_back(open);
+        out.append({&open, 1});
         ++level_;
         bool first = true;
         for (const auto& item : items) {
-            if (!first) out += item_separator_;
+            if (!first) append_text(out, item_separator_);
             first = false;
             newline();
             each(item);
         }
         --level_;
         if (!first) newline();
-        out.push_back(close);
+        out.append({&close, 1});
     }
 
     void list(const Values& items) {
         nest('[', ']', items, [this](const Value& item) { write(item); });
     }
 
-    static std::string key(const Value& value) {
-        if (value.is_text()) return value.text();
-        if (value.is_none()) return "null";
-        if (value.is_boolean()) return value.boolean() ? "true" : "false";
-        if (value.is_integer()) return std::to_string(value.integer());
-        if (value.is_float()) return number(value.number());
+    static Value key(const Value& value) {
+        if (value.is_text()) return value;
+        if (value.is_none()) return Value("null");
+        if (value.is_boolean()) return Value(value.boolean() ? "true" : "false");
+        if (value.is_integer()) return Value(std::to_string(value.integer()));
+        if (value.is_float()) return Value(number(value.number()));
         raise("keys must be str, int, float, bool or None, not {}", type_name(value));
     }
 
@@ -153,15 +143,15 @@ class Writer {
                              [](const auto& a, const auto& b) { return compare(a.first, b.first) < 0; });
         nest('{', '}', items, [this](const auto& item) {
             text(key(item.first));
-            out += key_separator_;
+            append_text(out, key_separator_);
             write(item.second);
         });
     }
 
     Interpreter& interpreter_;
     bool ascii_ = false, sort_ = false;
-    std::optional<std::string> indent_;
-    std::string item_separator_ = ", ", key_separator_ = ": ";
+    std::optional<Value> indent_;
+    Value item_separator_{", "}, key_separator_{": "};
     int level_ = 0;
 };
 
@@ -171,7 +161,7 @@ Value to_json_filter(Interpreter& interpreter, const Value& value, const Argumen
     Writer writer(interpreter,
                   bind(arguments, "tojson", {"ensure_ascii", "indent", "separators", "sort_keys"}));
     writer.write(value);
-    interpreter.charge(writer.out.size());
+    interpreter.charge(writer.out.text.size());
     return Value(std::move(writer.out));
 }
 

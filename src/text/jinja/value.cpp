@@ -38,6 +38,60 @@ Value Value::sequence(SequenceKind kind, Values items) {
     return Value(std::move(sequence));
 }
 
+Value::Value(QuotedText text, bool markup) {
+    Text made{nullptr, nullptr, Author::trusted, markup};
+    for (const QuotedRange& range : text.ranges) made.author = stricter(made.author, range.author);
+    const bool whole =
+        text.ranges.size() == 1 && text.ranges[0].begin == 0 && text.ranges[0].end == text.text.size();
+    if (!text.ranges.empty() && !whole)
+        made.ranges = std::make_shared<const QuotedRanges>(std::move(text.ranges));
+    made.text = std::make_shared<const std::string>(std::move(text.text));
+    data_ = std::move(made);
+}
+
+Value Value::part(std::string_view piece) const {
+    const auto& whole = std::get<Text>(data_);
+    if (piece.size() == whole.text->size()) return *this;
+    if (!whole.ranges) return Value(std::string(piece), whole.markup, whole.author);
+    const auto begin = static_cast<std::size_t>(piece.data() - whole.text->data());
+    QuotedText out;
+    out.append_part(*whole.text, *whole.ranges, begin, begin + piece.size());
+    return Value(std::move(out), whole.markup);
+}
+
+Value Arguments::name_value(const std::string& name) const {
+    for (const Value& quoted : quoted_names)
+        if (quoted.text() == name) return quoted;
+    return Value(name);
+}
+
+void append_part(QuotedText& out, const Value& text, std::size_t begin, std::size_t end) {
+    const std::string_view bytes = text.text();
+    if (text.ranges() != nullptr)
+        out.append_part(bytes, *text.ranges(), begin, end);
+    else
+        out.append(bytes.substr(begin, end - begin), text.author());
+}
+
+Author author_at(const Value& text, std::size_t at) {
+    if (text.ranges() == nullptr) return text.author();
+    const auto range = std::partition_point(text.ranges()->begin(), text.ranges()->end(),
+                                            [at](const QuotedRange& r) { return r.end <= at; });
+    return range == text.ranges()->end() || range->begin > at ? Author::trusted : range->author;
+}
+
+Author author_of(const Value& value) {
+    Author author = Author::trusted;
+    if (value.is_text()) return value.author();
+    if (value.is_object()) return value.object()->author();
+    if (value.is_sequence())
+        for (const Value& item : value.sequence().items) author = stricter(author, author_of(item));
+    if (value.is_dict())
+        for (const auto& [key, item] : value.dict().items)
+            author = stricter(author, stricter(author_of(key), author_of(item)));
+    return author;
+}
+
 std::int64_t Value::integer() const {
     return is_boolean() ? (boolean() ? 1 : 0) : std::get<std::int64_t>(data_);
 }
@@ -189,87 +243,98 @@ void append_text_repr(std::string& out, std::string_view text) {
 
 namespace {
 
-void append_repr(std::string& out, const Value& value);
-
-void append_items(std::string& out, const Values& items) {
+void append_items(QuotedText& out, const Values& items) {
     for (std::size_t i = 0; i < items.size(); ++i) {
-        if (i > 0) out += ", ";
+        if (i > 0) out.append(", ");
         append_repr(out, items[i]);
     }
 }
 
-void append_sequence(std::string& out, const Sequence& sequence) {
+void append_sequence(QuotedText& out, const Sequence& sequence) {
     switch (sequence.kind) {
         case SequenceKind::list:
-            out += '[';
+            out.append("[");
             append_items(out, sequence.items);
-            out += ']';
+            out.append("]");
             return;
         case SequenceKind::tuple:
-            out += '(';
+            out.append("(");
             append_items(out, sequence.items);
-            out += sequence.items.size() == 1 ? ",)" : ")";
+            out.append(sequence.items.size() == 1 ? ",)" : ")");
             return;
         case SequenceKind::range:
-            out += fmt::format("range({}, {}", sequence.start, sequence.stop);
-            out += sequence.step == 1 ? std::string(")") : fmt::format(", {})", sequence.step);
+            out.append(fmt::format("range({}, {}", sequence.start, sequence.stop));
+            out.append(sequence.step == 1 ? std::string(")") : fmt::format(", {})", sequence.step));
             return;
         case SequenceKind::keys:
         case SequenceKind::values:
         case SequenceKind::items:
-            out += sequence.kind == SequenceKind::keys     ? "dict_keys(["
-                   : sequence.kind == SequenceKind::values ? "dict_values(["
-                                                           : "dict_items([";
+            out.append(sequence.kind == SequenceKind::keys     ? "dict_keys(["
+                       : sequence.kind == SequenceKind::values ? "dict_values(["
+                                                               : "dict_items([");
             append_items(out, sequence.items);
-            out += "])";
+            out.append("])");
             return;
         case SequenceKind::generator:
-            out += "<generator object>";
+            out.append("<generator object>");
             return;
     }
 }
 
-void append_repr(std::string& out, const Value& value) {
-    if (out.size() > kTemplateOutputBytesMax)
-        raise(Fault::out_of_range, 0, "expected at most {} bytes of text, saw more", kTemplateOutputBytesMax);
-    if (value.is_undefined()) {
-        out += "Undefined";
-    } else if (value.is_none()) {
-        out += "None";
-    } else if (value.is_boolean()) {
-        out += value.boolean() ? "True" : "False";
-    } else if (value.is_integer()) {
-        out += std::to_string(value.integer());
-    } else if (value.is_float()) {
-        out += float_repr(value.number());
-    } else if (value.is_text()) {
-        if (value.is_markup()) out += "Markup(";
-        append_text_repr(out, value.text());
-        if (value.is_markup()) out += ")";
-    } else if (value.is_sequence()) {
-        append_sequence(out, value.sequence());
-    } else if (value.is_dict()) {
-        out += '{';
-        bool first = true;
-        for (const auto& [key, item] : value.dict().items) {
-            if (!first) out += ", ";
-            first = false;
-            append_repr(out, key);
-            out += ": ";
-            append_repr(out, item);
-        }
-        out += '}';
-    } else {
-        out += value.object()->print();
+void append_text_value(QuotedText& out, const Value& value) {
+    std::string text = value.is_markup() ? "Markup(" : "";
+    append_text_repr(text, value.text());
+    if (value.is_markup()) text += ")";
+    out.append(text, value.author());
+}
+
+void append_dict(QuotedText& out, const Dict& dict) {
+    out.append("{");
+    bool first = true;
+    for (const auto& [key, item] : dict.items) {
+        if (!first) out.append(", ");
+        first = false;
+        append_repr(out, key);
+        out.append(": ");
+        append_repr(out, item);
     }
+    out.append("}");
 }
 
 }  // namespace
 
+void append_repr(QuotedText& out, const Value& value) {
+    if (out.text.size() > kTemplateOutputBytesMax)
+        raise(Fault::out_of_range, 0, "expected at most {} bytes of text, saw more", kTemplateOutputBytesMax);
+    if (value.is_undefined())
+        out.append("Undefined");
+    else if (value.is_none())
+        out.append("None");
+    else if (value.is_boolean())
+        out.append(value.boolean() ? "True" : "False");
+    else if (value.is_integer())
+        out.append(std::to_string(value.integer()));
+    else if (value.is_float())
+        out.append(float_repr(value.number()));
+    else if (value.is_text())
+        append_text_value(out, value);
+    else if (value.is_sequence())
+        append_sequence(out, value.sequence());
+    else if (value.is_dict())
+        append_dict(out, value.dict());
+    else
+        out.append(value.object()->print(), value.object()->author());
+}
+
+void append_text(QuotedText& out, const Value& value) {
+    if (value.is_text()) return append_part(out, value, 0, value.text().size());
+    if (!value.is_undefined()) append_repr(out, value);
+}
+
 std::string repr(const Value& value) {
-    std::string out;
+    QuotedText out;
     append_repr(out, value);
-    return out;
+    return std::move(out.text);
 }
 
 std::string to_text(const Value& value) {
@@ -335,7 +400,7 @@ Values iterate(const Value& value) {
         items.reserve(text.size());
         for (std::size_t at = 0; at < text.size();) {
             const CodePoint c = read_code_point(text, at);
-            items.emplace_back(text.substr(at, c.bytes));
+            items.push_back(value.part(std::string_view(text).substr(at, c.bytes)));
             at += c.bytes;
         }
         return items;

@@ -13,6 +13,8 @@
 #include <variant>
 #include <vector>
 
+#include "text/quoted_text.h"
+
 namespace hearth::text::jinja {
 
 class Value;
@@ -23,6 +25,10 @@ using Values = std::vector<Value>;
 struct Arguments {
     Values positional;
     std::vector<std::pair<std::string, Value>> named;
+    Values quoted_names;  // those of `named` that others wrote: keys of a dict behind two stars
+
+    // The name as a text of its own.
+    [[nodiscard]] Value name_value(const std::string& name) const;
 };
 
 // list, tuple, and things that iterate without being either.
@@ -39,6 +45,7 @@ class Object : public std::enable_shared_from_this<Object> {
     [[nodiscard]] virtual bool callable() const { return false; }
     virtual Value call(Interpreter& interpreter, const Arguments& arguments);
     [[nodiscard]] virtual std::string print() const;
+    [[nodiscard]] virtual Author author() const { return Author::trusted; }  // of what it prints
     int depth = 0;  // of the values that it holds for good; see value_depth
 };
 
@@ -48,8 +55,9 @@ class Value {
     explicit Value(bool value) : data_(value) {}
     explicit Value(std::int64_t value) : data_(value) {}
     explicit Value(double value) : data_(value) {}
-    explicit Value(std::string text, bool markup = false)
-        : data_(Text{std::make_shared<const std::string>(std::move(text)), markup}) {}
+    explicit Value(std::string text, bool markup = false, Author author = Author::trusted)
+        : data_(Text{std::make_shared<const std::string>(std::move(text)), nullptr, author, markup}) {}
+    explicit Value(QuotedText text, bool markup = false);
     explicit Value(const char* text) : Value(std::string(text)) {}
     explicit Value(std::shared_ptr<const Dict> dict) : data_(std::move(dict)) {}
     explicit Value(std::shared_ptr<Object> object) : data_(std::move(object)) {}
@@ -83,6 +91,11 @@ class Value {
     [[nodiscard]] std::int64_t integer() const;  // booleans too
     [[nodiscard]] double number() const;         // integers and booleans too
     [[nodiscard]] const std::string& text() const { return *std::get<Text>(data_).text; }
+    // Who wrote the text, or the strictest of them; the ranges when there are several, else null.
+    [[nodiscard]] Author author() const { return std::get<Text>(data_).author; }
+    [[nodiscard]] const QuotedRanges* ranges() const { return std::get<Text>(data_).ranges.get(); }
+    // A part of this text: `piece` is a view into it.
+    [[nodiscard]] Value part(std::string_view piece) const;
     [[nodiscard]] Sequence& sequence() const { return *std::get<std::shared_ptr<Sequence>>(data_); }
     [[nodiscard]] const Dict& dict() const { return *std::get<std::shared_ptr<const Dict>>(data_); }
     [[nodiscard]] const std::shared_ptr<const Dict>& dict_pointer() const {
@@ -103,6 +116,8 @@ class Value {
     struct None {};
     struct Text {
         std::shared_ptr<const std::string> text;
+        std::shared_ptr<const QuotedRanges> ranges;
+        Author author = Author::trusted;
         bool markup = false;
     };
     using Data = std::variant<Undefined, None, bool, std::int64_t, double, Text, std::shared_ptr<Sequence>,
@@ -156,6 +171,34 @@ int compare(const Value& a, const Value& b, std::string_view op = "<");
 
 std::string to_text(const Value& value);  // Python's str
 std::string repr(const Value& value);     // Python's repr
+// The same onto a text, with who wrote what.
+void append_text(QuotedText& out, const Value& value);
+void append_repr(QuotedText& out, const Value& value);
+void append_part(QuotedText& out, const Value& text, std::size_t begin, std::size_t end);
+// The strictest author of any text in a value. For what mixes texts beyond telling them apart.
+Author author_of(const Value& value);
+Author author_at(const Value& text, std::size_t at);  // of one byte
+// `map` over a text, part by part of one author each, if that gives the same as over the whole.
+template <class Map>
+Value map_text(const Value& self, Map&& map) {
+    std::string whole = map(self.text());
+    if (self.ranges() != nullptr) {
+        QuotedText out;
+        const std::string_view text = self.text();
+        const auto take = [&](std::size_t begin, std::size_t end, Author author) {
+            if (begin < end) out.append(map(text.substr(begin, end - begin)), author);
+        };
+        std::size_t at = 0;
+        for (const QuotedRange& range : *self.ranges()) {
+            take(at, range.begin, Author::trusted);
+            take(range.begin, range.end, range.author);
+            at = range.end;
+        }
+        take(at, text.size(), Author::trusted);
+        if (out.text == whole) return Value(std::move(out), self.is_markup());
+    }
+    return Value(std::move(whole), self.is_markup(), self.author());
+}
 void append_text_repr(std::string& out, std::string_view text);
 std::string float_repr(double value);
 

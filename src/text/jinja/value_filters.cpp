@@ -179,10 +179,11 @@ Value round(Interpreter& interpreter, const Value& value, const Arguments& argum
 // What pprint prints when it fits on a line, which is all that a template can want.
 Value pprint(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
     bind(arguments, "pprint", {});
-    std::string out = repr(value);
-    interpreter.charge(out.size());
-    if (out.size() > 80)
-        raise(Fault::unsupported, 0, "pprint: expected a value of one line, saw {} bytes", out.size());
+    QuotedText out;
+    append_repr(out, value);
+    interpreter.charge(out.text.size());
+    if (out.text.size() > 80)
+        raise(Fault::unsupported, 0, "pprint: expected a value of one line, saw {} bytes", out.text.size());
     return Value(std::move(out));
 }
 
