@@ -21,7 +21,7 @@ Result<int> run(const Options& options, bool json) {
     HEARTH_TRY(const Json conversation, parse_json(input, options.conversation));
     if (!conversation.is_object())
         return fail(JsonCursor(conversation, options.conversation).wrong("an object with messages"));
-    HEARTH_TRY(const text::Rendered rendered, models::render(loaded, conversation));
+    HEARTH_TRY(const text::QuotedText rendered, models::render(loaded, conversation));
     HEARTH_TRY_STATUS(json ? print_json({{"text", rendered.text}}) : print(rendered.text));
     return 0;
 }

@@ -57,7 +57,8 @@ class Chat {
           stream_(stream),
           plain_(options.raw || !engine.model().chat_template) {
         if (!plain_) {
-            format_ = text::answer_format(engine.model().chat_template->chat_template.source());
+            format_ = text::answer_format(engine.model().chat_template->chat_template.source(),
+                                          &*engine.model().tokenizer);
             prompter_.emplace(*engine.model().tokenizer, *engine.model().chat_template);
         }
         if (!options.system.empty()) messages_.push_back({{"role", "system"}, {"content", options.system}});

@@ -93,7 +93,7 @@ Result<int> serve(const ServeOptions& options, const GlobalOptions& global) {
     served.vocab = static_cast<int>(model->config().vocab);
     served.context_max = engine->options().context_max;
     served.prompter = &prompter;
-    served.answer_format = text::answer_format(template_source);
+    served.answer_format = text::answer_format(template_source, &*model->tokenizer);
 
     server::ServiceOptions service_options;
     service_options.http.host = options.host;

@@ -24,7 +24,7 @@ void name_reasoning(boost::json::object& message) {
 Prompter::Prompter(const text::Tokenizer& tokenizer, const LoadedTemplate& loaded)
     : tokenizer_(tokenizer), loaded_(loaded), reader_(tokenizer, loaded.chat_template.source()) {}
 
-Result<Prompter::Prompt> Prompter::make(const Json& conversation) const {
+Result<text::QuotedText> Prompter::render(const Json& conversation) const {
     if (!conversation.is_object()) return fail(Fault::usage, "expected a conversation as a JSON object");
     boost::json::object context = conversation.get_object();
     for (const char* key : {"tools", "documents"})
@@ -39,9 +39,17 @@ Result<Prompter::Prompt> Prompter::make(const Json& conversation) const {
         context["bos_token"] = tokenizer_.piece_bytes(*tokenizer_.bos());
     if (!loaded_.eos_token && tokenizer_.eos())
         context["eos_token"] = tokenizer_.piece_bytes(*tokenizer_.eos());
-    HEARTH_TRY(text::Rendered rendered, render(loaded_, Json(std::move(context))));
+    return models::render(loaded_, Json(std::move(context)));
+}
+
+Result<std::vector<int>> Prompter::read(const text::QuotedText& rendered) const {
+    return reader_.read(rendered);
+}
+
+Result<Prompter::Prompt> Prompter::make(const Json& conversation) const {
+    HEARTH_TRY(text::QuotedText rendered, render(conversation));
     Prompt prompt;
-    HEARTH_TRY(prompt.ids, reader_.read(rendered));
+    HEARTH_TRY(prompt.ids, read(rendered));
     prompt.text = std::move(rendered.text);
     return prompt;
 }
@@ -50,7 +58,7 @@ Result<std::string> render_chat(const Model& model, const Json& conversation) {
     if (!model.chat_template)
         return fail(Fault::unsupported, "{}: expected a chat template, saw none",
                     model.checkpoint.path().string());
-    HEARTH_TRY(text::Rendered rendered, render(*model.chat_template, conversation));
+    HEARTH_TRY(text::QuotedText rendered, render(*model.chat_template, conversation));
     return std::move(rendered.text);
 }
 

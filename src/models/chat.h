@@ -26,6 +26,9 @@ class Prompter {
     // message's reasoning goes by each of the names that templates read. Errors: those of the template and
     // the tokenizer.
     [[nodiscard]] Result<Prompt> make(const Json& conversation) const;
+    // The two steps of it, for who has something to add in between.
+    [[nodiscard]] Result<text::QuotedText> render(const Json& conversation) const;
+    [[nodiscard]] Result<std::vector<int>> read(const text::QuotedText& rendered) const;
 
     [[nodiscard]] const text::Tokenizer& tokenizer() const { return tokenizer_; }
 

@@ -144,7 +144,7 @@ Result<LoadedTemplate> load_chat_template(const fs::path& path) {
     return LoadedTemplate{std::move(parsed), std::nullopt, std::nullopt};
 }
 
-Result<text::Rendered> render(const LoadedTemplate& loaded, const Json& conversation) {
+Result<text::QuotedText> render(const LoadedTemplate& loaded, const Json& conversation) {
     if (!conversation.is_object())
         return loaded.chat_template.render(conversation);  // which says what is wrong
     boost::json::object context = conversation.get_object();

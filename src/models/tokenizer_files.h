@@ -25,6 +25,6 @@ Result<LoadedTemplate> load_chat_template(const fs::path& path);
 
 // The template's text for {"messages": [...], "tools": [...], ...}; bos_token and eos_token are added unless
 // the conversation gives them. Errors: those of text::ChatTemplate::render.
-Result<text::Rendered> render(const LoadedTemplate& loaded, const Json& conversation);
+Result<text::QuotedText> render(const LoadedTemplate& loaded, const Json& conversation);
 
 }  // namespace hearth::models

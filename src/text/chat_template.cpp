@@ -104,7 +104,7 @@ Result<ChatTemplate> ChatTemplate::parse(std::string_view source, std::string_vi
     }
 }
 
-Result<Rendered> ChatTemplate::render(const Json& context, const RenderOptions& options) const {
+Result<QuotedText> ChatTemplate::render(const Json& context, const RenderOptions& options) const {
     if (!context.is_object())
         return fail(Fault::usage, "{}: expected the conversation to be a JSON object", where_);
     try {
@@ -117,8 +117,7 @@ Result<Rendered> ChatTemplate::render(const Json& context, const RenderOptions& 
         }
         jinja::Interpreter interpreter(std::move(globals), options.now.value_or(std::time(nullptr)),
                                        options.steps_max);
-        QuotedText out = interpreter.run(parsed_->body);
-        return Rendered{std::move(out.text), std::move(out.ranges)};
+        return interpreter.run(parsed_->body);
     } catch (const jinja::TemplateError& error) {
         return report(error, where_);
     } catch (const std::bad_alloc&) {

@@ -15,12 +15,6 @@
 
 namespace hearth::text {
 
-// What a template made of a conversation, and which bytes of it others wrote.
-struct Rendered {
-    std::string text;
-    QuotedRanges quoted;
-};
-
 struct RenderOptions {
     std::optional<std::time_t> now = {};  // what strftime_now tells; the clock's time if not given
     std::uint64_t steps_max = kTemplateStepsMax;
@@ -38,7 +32,7 @@ class ChatTemplate {
     // the role "assistant" by the model; but for bos_token, eos_token and the roles that templates
     // know, which some put together with control tokens. Errors: usage (the template refuses the conversation
     // or fails on it), unsupported, out_of_range (a budget is spent).
-    [[nodiscard]] Result<Rendered> render(const Json& context, const RenderOptions& options = {}) const;
+    [[nodiscard]] Result<QuotedText> render(const Json& context, const RenderOptions& options = {}) const;
 
     [[nodiscard]] const std::string& source() const { return source_; }
 

@@ -9,7 +9,7 @@ namespace hearth::text {
 
 PromptReader::PromptReader(const Tokenizer& tokenizer, std::string_view template_source)
     : tokenizer_(tokenizer), marks_(static_cast<std::size_t>(tokenizer.vocab_size())) {
-    const std::vector<std::string> marks = answer_format(template_source).marks();
+    const std::vector<std::string> marks = answer_format(template_source, &tokenizer).marks();
     for (int id = 0; id < tokenizer.vocab_size(); ++id) {
         const std::string& spelling = tokenizer.piece_bytes(id);
         if (!tokenizer.is_added(id) || spelling.find_first_not_of(" \t\r\n") == std::string::npos) continue;
@@ -19,9 +19,9 @@ PromptReader::PromptReader(const Tokenizer& tokenizer, std::string_view template
     }
 }
 
-Result<std::vector<int>> PromptReader::read(const Rendered& rendered) const {
+Result<std::vector<int>> PromptReader::read(const QuotedText& rendered) const {
     return tokenizer_.encode(rendered.text,
-                             {.parse_special = true, .quoted = rendered.quoted, .marks = marks_});
+                             {.parse_special = true, .quoted = rendered.ranges, .marks = marks_});
 }
 
 }  // namespace hearth::text

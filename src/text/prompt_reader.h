@@ -19,7 +19,7 @@ class PromptReader {
     PromptReader(const Tokenizer& tokenizer, std::string_view template_source);
 
     // Errors: those of Tokenizer::encode.
-    [[nodiscard]] Result<std::vector<int>> read(const Rendered& rendered) const;
+    [[nodiscard]] Result<std::vector<int>> read(const QuotedText& rendered) const;
 
   private:
     const Tokenizer& tokenizer_;

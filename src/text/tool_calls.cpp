@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "text/answer_format.h"
 #include "text/call_bodies.h"
 
 namespace hearth::text {
@@ -15,38 +16,6 @@ constexpr std::string_view kSpaces = " \t\r\n";
 // A closing mark inside a value is rare; a text that holds many is no call, and reading it again at each
 // would take quadratic time.
 constexpr int kInnerMarksMax = 32;
-
-struct Marks {
-    std::vector<std::string_view> open;  // of a section of calls; several spellings of one thing
-    std::vector<std::string_view> close;
-};
-Marks marks_of(CallSyntax syntax) {
-    switch (syntax) {
-        case CallSyntax::json_tags:  // Nemotron and Command R write lists, each between marks of its own
-            return {{"<tool_call>", "<TOOLCALL>", "<|START_ACTION|>"},
-                    {"</tool_call>", "</TOOLCALL>", "<|END_ACTION|>"}};
-        case CallSyntax::function_tags:
-        case CallSyntax::arg_tags:
-            return {{"<tool_call>"}, {"</tool_call>"}};
-        case CallSyntax::gemma:
-            return {{"<|tool_call>"}, {"<tool_call|>"}};
-        case CallSyntax::mistral:
-            return {{"[TOOL_CALLS]"}, {}};
-        case CallSyntax::invoke_tags:
-            return {{"<｜DSML｜function_calls>", "<｜DSML｜tool_calls>", "<minimax:tool_call>"},
-                    {"</｜DSML｜function_calls>", "</｜DSML｜tool_calls>", "</minimax:tool_call>"}};
-        case CallSyntax::deepseek:
-            return {{"<｜tool▁calls▁begin｜>"}, {"<｜tool▁calls▁end｜>"}};
-        case CallSyntax::kimi:
-            return {{"<|tool_calls_section_begin|>"}, {"<|tool_calls_section_end|>"}};
-        case CallSyntax::bare_json:
-            return {{"<|python_tag|>"}, {}};
-        case CallSyntax::harmony:
-        case CallSyntax::none:
-            return {};
-    }
-    return {};
-}
 
 // The first place where one of `marks` stands in text at or after `from`.
 struct Found {
@@ -384,87 +353,6 @@ Answer parse_answer(const AnswerFormat& format, const AnswerOptions& options, st
         for (AnswerPart& part : parser.push(text.substr(at, kPieceBytes))) append(answer, std::move(part));
     for (AnswerPart& part : parser.finish()) append(answer, std::move(part));
     return answer;
-}
-
-std::vector<std::string> AnswerFormat::marks() const {
-    std::vector<std::string> all;
-    const auto add = [&](std::initializer_list<std::string_view> some) {
-        all.insert(all.end(), some.begin(), some.end());
-    };
-    const Marks own = marks_of(calls);
-    all.insert(all.end(), own.open.begin(), own.open.end());
-    all.insert(all.end(), own.close.begin(), own.close.end());
-    if (!reasoning_open.empty()) add({reasoning_open, reasoning_close});
-    switch (calls) {
-        case CallSyntax::harmony:
-            add({"<|start|>", "<|channel|>", "<|constrain|>", "<|message|>", "<|end|>", "<|call|>",
-                 "<|return|>"});
-            break;
-        case CallSyntax::mistral:
-            add({"[ARGS]", "[CALL_ID]"});
-            break;
-        case CallSyntax::gemma:
-            add({"<|\"|>"});
-            break;
-        case CallSyntax::arg_tags:
-            add({"<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>"});
-            break;
-        case CallSyntax::deepseek:
-            add({"<｜tool▁call▁begin｜>", "<｜tool▁sep｜>", "<｜tool▁call▁end｜>"});
-            break;
-        case CallSyntax::kimi:
-            add({"<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>"});
-            break;
-        default:
-            break;
-    }
-    return all;
-}
-
-bool ends_in_reasoning(std::string_view prompt, const AnswerFormat& format) {
-    const auto without_spaces = [](std::string_view text) {
-        return text.substr(0, text.find_last_not_of(kSpaces) + 1);
-    };
-    const std::string_view open = without_spaces(format.reasoning_open);
-    return !open.empty() && without_spaces(prompt).ends_with(open);
-}
-
-// The marks that templates write, most telling first: a family's own before those that others share.
-AnswerFormat answer_format(std::string_view source) {
-    const auto has = [&](std::string_view mark) { return source.find(mark) != std::string_view::npos; };
-    AnswerFormat format;
-    if (has("<|channel|>")) {
-        format.calls = CallSyntax::harmony;
-        return format;
-    }
-    if (has("<|tool_call>")) {
-        format.calls = CallSyntax::gemma;
-        format.reasoning_open = "<|channel>thought\n";
-        format.reasoning_close = "<channel|>";
-        return format;
-    }
-    if (has("[TOOL_CALLS]")) {
-        format.calls = CallSyntax::mistral;
-        if (has("[THINK]")) {
-            format.reasoning_open = "[THINK]";
-            format.reasoning_close = "[/THINK]";
-        }
-        return format;
-    }
-    if (has("<think>") || has("</think>")) {
-        format.reasoning_open = "<think>";
-        format.reasoning_close = "</think>";
-    }
-    format.calls = has("DSML") || has("minimax:tool_call")        ? CallSyntax::invoke_tags
-                   : has("<｜tool▁call▁begin｜>")                 ? CallSyntax::deepseek
-                   : has("<|tool_call_begin|>")                   ? CallSyntax::kimi
-                   : has("<arg_key>")                             ? CallSyntax::arg_tags
-                   : has("<function=")                            ? CallSyntax::function_tags
-                   : has("<tool_call>")                           ? CallSyntax::json_tags
-                   : has("<TOOLCALL>") || has("<|START_ACTION|>") ? CallSyntax::json_tags
-                   : has("<|python_tag|>")                        ? CallSyntax::bare_json
-                                                                  : CallSyntax::none;
-    return format;
 }
 
 }  // namespace hearth::text

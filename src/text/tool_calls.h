@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "base/json.h"
+#include "text/quoted_text.h"
+#include "text/tokenizer.h"
 
 namespace hearth::text {
 
@@ -33,13 +35,21 @@ enum class CallSyntax {
 struct AnswerFormat {
     CallSyntax calls = CallSyntax::none;
     std::string reasoning_open, reasoning_close;  // empty: no reasoning of this kind (harmony has channels)
+    // What stands before and after the name of a call's function, as the model's own turns have it.
+    std::string before_name = {}, after_name = {};
 
     // The marks that a parser must see: control tokens among them stay in the text that it is given.
     [[nodiscard]] std::vector<std::string> marks() const;
 };
 
-// From a chat template's source: templates write the marks that their models write.
-AnswerFormat answer_format(std::string_view template_source);
+// From a chat template's source: templates write the marks that their models write. What a template does not
+// name is looked for among the added tokens: a model may have been taught calls that its template never
+// writes.
+AnswerFormat answer_format(std::string_view template_source, const Tokenizer* tokenizer = nullptr);
+
+// The beginning of a call, which the model can only go on with: of the function `name`, or, where it is
+// empty, of any. Empty text: this family has no calls. `in_reasoning`: a thought is open, and ends first.
+QuotedText call_opening(const AnswerFormat& format, std::string_view name, bool in_reasoning);
 
 // Whether a prompt leaves a thought open that the answer begins in.
 bool ends_in_reasoning(std::string_view prompt, const AnswerFormat& format);

@@ -89,7 +89,7 @@ TEST(ChatRequest, WrongTypesElsewhere) {
         {"stop", {"1", "{}", "true"}},
         {"logit_bias", {"[]", "1", "\"x\""}},
         {"tools", {"{}", "\"x\""}},
-        {"tool_choice", {"\"required\"", "{\"type\":\"function\"}", "1"}},
+        {"tool_choice", {"\"required\"", "{\"type\":\"function\"}", "1", "\"some\""}},
         {"response_format", {"\"text\"", "{\"type\":\"json_object\"}", "{\"type\":\"json_schema\"}"}},
         {"modalities", {"\"text\"", "[\"audio\"]"}},
         {"functions", {"[]"}},
@@ -203,6 +203,21 @@ TEST(ChatRequest, Tools) {
     for (std::size_t i = 1; i < kToolsMax; ++i) many += "," + tool;
     EXPECT_TRUE(read("\"tools\":[" + many + "]").has_value());
     expect_refused(read("\"tools\":[" + many + "," + tool + "]"), "tools", "many");
+}
+
+TEST(ChatRequest, ToolChoice) {
+    const std::string tools = R"("tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":)";
+    EXPECT_FALSE(read(tools + "\"auto\"")->forced_call.has_value());
+    EXPECT_EQ(read(tools + "\"required\"")->forced_call, "");
+    EXPECT_EQ(read(tools + R"({"type":"function","function":{"name":"f"}})")->forced_call, "f");
+    expect_refused(read(tools + R"({"type":"function","function":{"name":"g"}})"), "tool_choice", "unknown");
+    expect_refused(read(tools + R"({"type":"function","function":{"name":""}})"), "tool_choice", "no name");
+    expect_refused(read(tools + R"({"type":"custom"})"), "tool_choice", "type");
+    expect_refused(read("\"tool_choice\":\"required\""), "tool_choice", "no tools");
+    expect_refused(read("\"tools\":[],\"tool_choice\":\"required\""), "tool_choice", "no tools");
+    EXPECT_TRUE(read(tools + "\"none\"")->tools.is_null());
+    EXPECT_FALSE(read(tools + "\"auto\",\"parallel_tool_calls\":false")->parallel_calls);
+    expect_refused(read(tools + "\"auto\",\"parallel_tool_calls\":1"), "parallel_tool_calls", "number");
 }
 
 TEST(ChatRequest, UnknownFieldsAreIgnoredAndNamed) {

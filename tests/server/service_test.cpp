@@ -201,6 +201,43 @@ TEST_F(ServiceTest, ReasoningAndToolCallsAreTheirOwnParts) {
     EXPECT_FALSE(plain.at("message").get_object().contains("tool_calls"));
 }
 
+// A call that must come is begun for the model, which goes on with it.
+TEST_F(ServiceTest, ForcedToolCalls) {
+    answer_format_ = text::answer_format("<think><tool_call>");
+    const std::string tools = R"(,"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":)";
+    watch_.script = R"({"a": 1}})"
+                    "\n</tool_call>";
+    start();
+    const std::string named = tools + R"({"type":"function","function":{"name":"f"}})";
+    const Json one = json_of(chat(chat_body("hi", named))).at("choices").at(0);
+    EXPECT_EQ(one.at("finish_reason"), "stop");  // as the API has it for calls by name
+    const Json call = one.at("message").at("tool_calls").at(0).at("function");
+    EXPECT_EQ(call.at("name"), "f");
+    EXPECT_EQ(call.at("arguments"), R"({"a": 1})");
+    EXPECT_TRUE(one.at("message").at("content").is_null());
+    std::string streamed;
+    for (const Json& event : events_of(chat(chat_body("hi", named + R"(,"stream":true)")).body))
+        if (const Json* some = event.at("choices").at(0).at("delta").get_object().if_contains("tool_calls"))
+            streamed += some->at(0).at("function").at("arguments").get_string();
+    EXPECT_EQ(streamed, R"({"a": 1})");
+
+    watch_.script = R"(f", "arguments": {}})"
+                    "\n</tool_call>"
+                    R"(<tool_call>{"name": "f"}</tool_call>)";
+    const Json any = json_of(chat(chat_body("hi", tools + "\"required\""))).at("choices").at(0);
+    EXPECT_EQ(any.at("finish_reason"), "tool_calls");
+    EXPECT_EQ(any.at("message").at("tool_calls").get_array().size(), 2u);
+    const Json single = json_of(chat(chat_body("hi", tools + "\"required\",\"parallel_tool_calls\":false")))
+                            .at("choices")
+                            .at(0);
+    EXPECT_EQ(single.at("message").at("tool_calls").get_array().size(), 1u);
+    TearDown();
+
+    answer_format_ = {};
+    start();
+    EXPECT_EQ(chat(chat_body("hi", tools + "\"required\"")).status, 400);
+}
+
 TEST_F(ServiceTest, SeveralChoicesAndLogprobs) {
     start();
     const std::string more = R"(,"max_tokens":4,"n":3,"logprobs":true,"top_logprobs":2)";

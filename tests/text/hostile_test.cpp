@@ -274,7 +274,7 @@ TEST(HostileTokenizer, AMegabyteOfMarksNormalizesInTime) {
 
 Result<std::string> render(std::string_view source) {
     HEARTH_TRY(const ChatTemplate parsed, ChatTemplate::parse(source, "t.jinja"));
-    HEARTH_TRY(Rendered rendered, parsed.render({{"messages", boost::json::array{}}}));
+    HEARTH_TRY(QuotedText rendered, parsed.render({{"messages", boost::json::array{}}}));
     return std::move(rendered.text);
 }
 

@@ -27,7 +27,7 @@ std::time_t fixed_now() {  // the fixtures' clock, in local time
 
 Result<std::string> render(std::string_view source, const Json& context) {
     HEARTH_TRY(const ChatTemplate parsed, ChatTemplate::parse(source, "template"));
-    HEARTH_TRY(Rendered rendered, parsed.render(context, {.now = fixed_now()}));
+    HEARTH_TRY(QuotedText rendered, parsed.render(context, {.now = fixed_now()}));
     return std::move(rendered.text);
 }
 

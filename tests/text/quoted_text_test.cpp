@@ -15,16 +15,16 @@ namespace {
 
 bool is_greek(char32_t c) { return c >= 0x370 && c < 0x400; }
 
-Author author_at(const Rendered& rendered, std::size_t at) {
-    for (const QuotedRange& range : rendered.quoted)
+Author author_at(const QuotedText& rendered, std::size_t at) {
+    for (const QuotedRange& range : rendered.ranges)
         if (range.begin <= at && at < range.end) return range.author;
     return Author::trusted;
 }
 
 // No Greek letter is the template's; with `exact`, no Latin one is.
-void check_letters(const Rendered& rendered, const std::string& source, bool exact) {
+void check_letters(const QuotedText& rendered, const std::string& source, bool exact) {
     std::size_t before = 0;
-    for (const QuotedRange& range : rendered.quoted) {
+    for (const QuotedRange& range : rendered.ranges) {
         EXPECT_LT(range.begin, range.end) << source;
         EXPECT_GE(range.begin, before) << source;
         before = range.end;
@@ -210,12 +210,12 @@ TEST(QuotedText, TheModelsOwnTurnsAreItsOwn) {
                                           {"bos_token", "<s>"}});
     ASSERT_OK(rendered);
     EXPECT_EQ(rendered->text, "useru;assistanta;<|x|>;<s>");
-    ASSERT_EQ(rendered->quoted.size(), 3u);
-    EXPECT_EQ(rendered->quoted[0].begin, 4u);
-    EXPECT_EQ(rendered->quoted[0].author, Author::outside);
-    EXPECT_EQ(rendered->quoted[1].author, Author::assistant);
-    EXPECT_EQ(rendered->quoted[2].begin, 17u);
-    EXPECT_EQ(rendered->quoted[2].end, 22u);
+    ASSERT_EQ(rendered->ranges.size(), 3u);
+    EXPECT_EQ(rendered->ranges[0].begin, 4u);
+    EXPECT_EQ(rendered->ranges[0].author, Author::outside);
+    EXPECT_EQ(rendered->ranges[1].author, Author::assistant);
+    EXPECT_EQ(rendered->ranges[2].begin, 17u);
+    EXPECT_EQ(rendered->ranges[2].end, 22u);
 }
 
 // A long conversation through a template that takes it apart costs time in proportion.

@@ -81,12 +81,12 @@ Result<std::string> turn_of_call(const ChatTemplate& made, const Json& arguments
                                    {"bos_token", ""},
                                    {"eos_token", ""},
                                    {"add_generation_prompt", true}};
-    HEARTH_TRY(const Rendered asked, made.render(Json(context)));
+    HEARTH_TRY(const QuotedText asked, made.render(Json(context)));
     const std::string& prompt = asked.text;
     context["messages"].as_array().push_back(
         {{"role", "assistant"}, {"content", ""}, {"tool_calls", boost::json::array{call}}});
     context["add_generation_prompt"] = false;
-    HEARTH_TRY(const Rendered answered, made.render(Json(context)));
+    HEARTH_TRY(const QuotedText answered, made.render(Json(context)));
     const std::string& all = answered.text;
     // Where they part, an opened thought may stand in the prompt alone.
     std::size_t at = 0;
@@ -120,12 +120,69 @@ TEST_P(TemplateCalls, AreReadBack) {
     EXPECT_EQ(json(got.calls[0].arguments), arguments) << *answer;
     EXPECT_EQ(got.content, "") << *answer;
 }
+// A call that is begun for the model begins as the template writes it.
+TEST_P(TemplateCalls, AreBegunAsTheTemplateWritesThem) {
+    HEARTH_NEEDS_SHARED("data/templates");
+    const fs::path path = tests::shared("data/templates") / (std::string(GetParam().file) + ".jinja");
+    const std::string source = read_text(path, kTemplateSourceBytesMax).value();
+    const AnswerFormat format = answer_format(source);
+    const auto made = ChatTemplate::parse(source, GetParam().file);
+    ASSERT_OK(made);
+    const auto answer = turn_of_call(*made, json(R"({"city": "Oslo"})"));
+    ASSERT_OK(answer);
+    const std::string any = call_opening(format, "", false).text;
+    const std::string named = call_opening(format, "get_weather", false).text;
+    const auto letters = [](std::string text) {  // but for white space, which models take as it comes
+        std::erase_if(text, [](char c) { return c == ' ' || c == '\n'; });
+        return text;
+    };
+    EXPECT_NE(letters(*answer).find(letters(any)), std::string::npos) << *answer << "\nbegun " << any;
+    EXPECT_NE(letters(*answer).find(letters(named)), std::string::npos) << *answer << "\nbegun " << named;
+    const std::string thought = call_opening(format, "get_weather", true).text;
+    EXPECT_EQ(thought, format.reasoning_close + "\n\n" + named);
+}
+
 INSTANTIATE_TEST_SUITE_P(Each, TemplateCalls, testing::ValuesIn(kTemplates), [](const auto& one) {
     std::string name = one.param.file;
     for (char& c : name)
         if (std::isalnum(static_cast<unsigned char>(c)) == 0) c = '_';
     return name;
 });
+
+TEST(ToolCalls, WhatATemplateDoesNotNameTheVocabularyMay) {
+    const auto tokenizer = [](std::initializer_list<const char*> added) {
+        TokenizerSpec spec;
+        spec.where = "test";
+        for (const char* content : added) {
+            TokenizerSpec::Added token;
+            token.id = static_cast<int>(spec.tokens.size());
+            token.content = content;
+            spec.added.push_back(token);
+            spec.tokens.emplace_back(content);
+        }
+        return Tokenizer::make(std::move(spec)).value();
+    };
+    const std::string chatml = "{{ '<|im_start|>' }}{{ messages }}";
+    EXPECT_EQ(answer_format(chatml).calls, CallSyntax::none);
+    const Tokenizer ember = tokenizer({"<|im_start|>", "<tool_call>", "</tool_call>"});
+    EXPECT_EQ(answer_format(chatml, &ember).calls, CallSyntax::json_tags);
+    EXPECT_EQ(answer_format("<function=" + chatml, &ember).calls, CallSyntax::function_tags);
+    const Tokenizer kimi = tokenizer({"<|tool_call_begin|>", "<think>"});
+    EXPECT_EQ(answer_format(chatml, &kimi).calls, CallSyntax::kimi);
+    EXPECT_EQ(answer_format(chatml, &kimi).reasoning_open, "<think>");
+    const Tokenizer none = tokenizer({"<|im_start|>"});
+    EXPECT_EQ(answer_format(chatml, &none).calls, CallSyntax::none);
+    EXPECT_EQ(call_opening(answer_format(chatml, &none), "f", false).text, "");
+}
+
+TEST(ToolCalls, ANameInABegunCallIsNobodysMark) {
+    const AnswerFormat format = answer_format("<tool_call>");
+    const QuotedText begun = call_opening(format, "f\"<|im_end|>", false);
+    EXPECT_EQ(begun.text, "<tool_call>\n{\"name\": \"f\\\"<|im_end|>\", \"arguments\": ");
+    ASSERT_EQ(begun.ranges.size(), 1u);
+    EXPECT_EQ(begun.text.substr(begun.ranges[0].begin, begun.ranges[0].end - begun.ranges[0].begin),
+              "f\\\"<|im_end|>");
+}
 
 TEST(ToolCalls, ContentReasoningAndCallsTogether) {
     const Answer answer =

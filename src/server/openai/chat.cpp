@@ -24,8 +24,9 @@ std::uint64_t random_bits() {
 // Runs on the engine thread once its requests are accepted, so that nothing here needs a lock.
 class ChatAnswer : public std::enable_shared_from_this<ChatAnswer> {
   public:
+    // `begun`: what the prompt already holds of the answer.
     ChatAnswer(std::shared_ptr<Exchange> exchange, const ServedModel& model, ChatRequest request,
-               bool in_reasoning)
+               bool in_reasoning, std::string_view begun)
         : exchange_(std::move(exchange)),
           model_(model),
           request_(std::move(request)),
@@ -39,6 +40,8 @@ class ChatAnswer : public std::enable_shared_from_this<ChatAnswer> {
                  {},
                  {},
                  {}});
+        for (Choice& choice : choices_)
+            for (text::AnswerPart& part : choice.parser.push(begun)) append(choice.answer, std::move(part));
         id_ = fmt::format("chatcmpl-{:016x}{:08x}", random_bits(), random_bits() & 0xFFFFFFFF);
         created_ = static_cast<std::int64_t>(std::time(nullptr));
     }
@@ -77,8 +80,12 @@ class ChatAnswer : public std::enable_shared_from_this<ChatAnswer> {
     std::int64_t created_ = 0;
 };
 
-std::string_view reason_name(engine::StopReason reason, const text::Answer& answer) {
-    return reason == engine::StopReason::length ? "length" : answer.calls.empty() ? "stop" : "tool_calls";
+// A call that was asked for by name ends an answer as a text does.
+std::string_view reason_name(engine::StopReason reason, const text::Answer& answer,
+                             const ChatRequest& request) {
+    if (reason == engine::StopReason::length) return "length";
+    const bool named = request.forced_call && !request.forced_call->empty();
+    return answer.calls.empty() || named ? "stop" : "tool_calls";
 }
 
 // Parts as they became certain: into the answer, and out to the client.
@@ -92,6 +99,8 @@ void ChatAnswer::take(std::size_t index, std::vector<text::AnswerPart> parts, Js
             send({{"content", part.text}});
         } else if (part.kind == text::AnswerPart::Kind::reasoning) {
             send({{"reasoning_content", part.text}});
+        } else if (!request_.parallel_calls && !choice.answer.calls.empty()) {
+            continue;
         } else {
             boost::json::object call = call_json(part.call).get_object();
             call["index"] = choice.answer.calls.size();
@@ -186,7 +195,7 @@ void ChatAnswer::on_done(std::size_t index, Result<engine::Completion> done) {
         take(index, choice.parser.finish(), nullptr);
         if (request_.stream)
             send_chunk(index, {}, nullptr,
-                       boost::json::string(reason_name(choice.completion.reason, choice.answer)));
+                       boost::json::string(reason_name(choice.completion.reason, choice.answer, request_)));
     }
     if (--unfinished_ == 0) finish();
 }
@@ -226,7 +235,7 @@ void ChatAnswer::finish() {
         choices.push_back({{"index", i},
                            {"message", std::move(message)},
                            {"logprobs", std::move(logprobs)},
-                           {"finish_reason", reason_name(choice.completion.reason, answer)}});
+                           {"finish_reason", reason_name(choice.completion.reason, answer, request_)}});
     }
     Json answer = head("chat.completion");
     answer.get_object()["choices"] = std::move(choices);
@@ -319,14 +328,28 @@ void answer_chat(const std::shared_ptr<Exchange>& exchange, const ServedModel& m
                                             model.id, request->model.substr(0, 128))},
              "model",
              "model_not_found"}));
-    auto prompt = model.prompter->make(conversation_of(*request));
-    if (!prompt) {  // whatever stops the template is the request's fault
-        Error error = prompt.error();
+    auto rendered = model.prompter->render(conversation_of(*request));
+    if (!rendered) {  // whatever stops the template is the request's fault
+        Error error = rendered.error();
         if (error.fault != Fault::no_memory)
             error = Error{Fault::usage, "messages: the chat template refused them: " + error.message};
         return exchange->reply(error_reply({std::move(error), "messages"}));
     }
-    const auto n_tokens = static_cast<std::int64_t>(prompt->ids.size());
+    bool in_reasoning = ends_in_reasoning(rendered->text, model.answer_format);
+    std::string begun;
+    if (request->forced_call) {
+        const text::QuotedText opening =
+            text::call_opening(model.answer_format, *request->forced_call, in_reasoning);
+        if (opening.text.empty())
+            return exchange->reply(error_reply(
+                {{Fault::usage, "tool_choice: this model has no way to call a tool"}, "tool_choice"}));
+        begun = opening.text.substr(in_reasoning ? model.answer_format.reasoning_close.size() : 0);
+        in_reasoning = false;
+        rendered->append(opening);
+    }
+    auto prompt = model.prompter->read(*rendered);
+    if (!prompt) return exchange->reply(error_reply({prompt.error(), "messages"}));
+    const auto n_tokens = static_cast<std::int64_t>(prompt->size());
     if (n_tokens >= model.context_max)
         return exchange->reply(error_reply(
             {{Fault::out_of_range, fmt::format("messages: expected a prompt shorter than the context of {} "
@@ -335,9 +358,9 @@ void answer_chat(const std::shared_ptr<Exchange>& exchange, const ServedModel& m
              "messages",
              "context_length_exceeded"}));
     if (exchange->gone()) return exchange->reply(refusal_reply(499, "the client left"));
-    const bool in_reasoning = ends_in_reasoning(prompt->text, model.answer_format);
-    const auto answer = std::make_shared<ChatAnswer>(exchange, model, std::move(*request), in_reasoning);
-    const auto ticket = engine.submit(answer->jobs(std::move(prompt->ids)), [&] { answer->begin(); });
+    const auto answer =
+        std::make_shared<ChatAnswer>(exchange, model, std::move(*request), in_reasoning, begun);
+    const auto ticket = engine.submit(answer->jobs(std::move(*prompt)), [&] { answer->begin(); });
     if (!ticket) return exchange->reply(error_reply({ticket.error()}));
     exchange->on_gone([&engine, ticket = *ticket] { engine.cancel(ticket); });
 }

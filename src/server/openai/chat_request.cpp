@@ -129,18 +129,44 @@ ApiResult<void> refuse_unsupported(Fields& fields) {
     return {};
 }
 
+// "none", "auto", "required", or one function by name.
+ApiResult<void> read_tool_choice(const Json& choice, ChatRequest& to) {
+    if (choice == "none" || choice == "auto") return {};
+    if (choice == "required") {
+        to.forced_call = "";
+        return {};
+    }
+    if (choice.is_object()) {
+        Fields fields(choice.get_object(), "tool_choice.");
+        HEARTH_TRY(const auto type, fields.string("type"));
+        HEARTH_TRY(const auto* function, fields.object("function"));
+        if (type.value_or("") == "function" && function != nullptr) {
+            Fields inner(*function, "tool_choice.function.");
+            HEARTH_TRY(const auto name, inner.string("name"));
+            if (name && !name->empty()) {
+                to.forced_call = *name;
+                return {};
+            }
+        }
+    }
+    return refuse(Fault::usage, "tool_choice",
+                  "tool_choice: expected \"none\", \"auto\", \"required\" or {{\"type\": \"function\", "
+                  "\"function\": {{\"name\": ...}}}}");
+}
+
 ApiResult<void> read_tools(Fields& fields, ChatRequest& to) {
     HEARTH_TRY(const auto* tools, fields.array("tools"));
+    HEARTH_TRY(const auto parallel, fields.boolean("parallel_tool_calls"));
+    to.parallel_calls = parallel.value_or(true);
     const Json* choice = fields.find("tool_choice");
-    bool none = false;
+    const bool none = choice != nullptr && *choice == "none";
     if (choice != nullptr) {
-        const bool text = choice->is_string();
-        none = text && choice->get_string() == "none";
-        if (!none && !(text && choice->get_string() == "auto"))
-            return refuse(Fault::usage, "tool_choice",
-                          "tool_choice: expected \"auto\" or \"none\"; a forced call is not supported yet");
+        if (auto ok = read_tool_choice(*choice, to); !ok) return tl::make_unexpected(ok.error());
     }
+    if (to.forced_call && (tools == nullptr || tools->empty()))
+        return refuse(Fault::usage, "tool_choice", "tool_choice: expected tools to choose from, saw none");
     if (tools == nullptr) return {};
+    bool known = !to.forced_call || to.forced_call->empty();
     if (tools->size() > kToolsMax)
         return refuse(Fault::out_of_range, "tools", "tools: expected at most {}, saw {}", kToolsMax,
                       tools->size());
@@ -159,7 +185,11 @@ ApiResult<void> read_tools(Fields& fields, ChatRequest& to) {
         if (!name || name->empty() || name->size() > 256)
             return refuse(Fault::usage, inner.param("name"), "{}: expected a name of 1 to 256 bytes",
                           inner.param("name"));
+        known = known || *name == *to.forced_call;
     }
+    if (!known)
+        return refuse(Fault::usage, "tool_choice", "tool_choice: expected one of the tools, saw \"{}\"",
+                      to.forced_call->substr(0, 256));
     if (!none && !tools->empty()) to.tools = *tools;
     return {};
 }

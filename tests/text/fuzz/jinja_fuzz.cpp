@@ -1,6 +1,7 @@
 // tests/text/fuzz/jinja_fuzz.cpp - any bytes as a template: parsed and rendered without a crash.
 #include <boost/json.hpp>
 #include <cstdint>
+#include <cstdlib>
 
 #include "base/json.h"
 #include "text/chat_template.h"
@@ -15,6 +16,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         {"add_generation_prompt", true},
         {"bos_token", "<s>"}};
     const auto parsed = text::ChatTemplate::parse({reinterpret_cast<const char*>(data), size}, "fuzz");
-    if (parsed) (void)parsed->render(context, {.now = 1'767'323'045, .steps_max = 300'000});
+    if (!parsed) return 0;
+    const auto rendered = parsed->render(context, {.now = 1'767'323'045, .steps_max = 300'000});
+    std::size_t at = 0;
+    for (const text::QuotedRange& range : rendered ? rendered->ranges : text::QuotedRanges()) {
+        if (range.begin < at || range.begin >= range.end || range.end > rendered->text.size()) std::abort();
+        at = range.end;
+    }
     return 0;
 }

@@ -1,9 +1,6 @@
 // tests/text/fuzz/tokenizer_json_fuzz.cpp - any bytes as a tokenizer.json, and then as a text for it. What
 // encodes must decode, as bytes, to what normalization made of it or, without, to the text itself.
-#include <cstdint>
-#include <cstdlib>
-
-#include "text/tokenizer.h"
+#include "text/fuzz/encoded_text.h"
 #include "text/utf8.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -16,14 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto tokenizer = Tokenizer::make(std::move(*spec));
     if (!tokenizer) return 0;
     const std::string_view text = input.substr(0, 2000);
-    const auto encoding = tokenizer->encode_with_offsets(text, {.parse_special = true, .add_special = false});
-    if (!encoding) return 0;
-    for (const auto& [begin, end] : encoding->offsets)
-        if (begin > end || end > text.size()) std::abort();
-    if (plain && tokenizer->decode_bytes(encoding->ids) != replace_invalid(text)) std::abort();
-    StreamDecoder stream(*tokenizer);
-    std::string streamed;
-    for (const int id : encoding->ids) streamed += stream.push(id);
-    if (streamed + stream.flush() != tokenizer->decode(encoding->ids)) std::abort();
+    const auto ids = hearth::tests::checked_ids(*tokenizer, text, false);
+    if (ids && plain && tokenizer->decode_bytes(*ids) != replace_invalid(text)) std::abort();
     return 0;
 }
