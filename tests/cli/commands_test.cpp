@@ -119,7 +119,7 @@ TEST_F(CommandsTest, CostStudiesAndClaims) {
     EXPECT_EQ(
         run({"cost", (examples / "cost.toml").string(), "--utilisation", "1", "--volume", "5"}).exit_code, 2);
     const Json claims = run({"--json", "check-claims", (examples / "article.toml").string()}).json();
-    EXPECT_EQ(claims.at("claims").as_array().size(), 11u);
+    EXPECT_EQ(claims.at("claims").as_array().size(), 12u);
 }
 
 TEST_F(CommandsTest, MeasuringCommandsSpeakJson) {
