@@ -27,7 +27,7 @@ import torch
 import transformers
 from make_family_fixtures import randomize
 from quantized_checkpoint import quantize
-from random_configs import DRAWS, FULL, SLIDING
+from random_configs import DRAWS, FULL, SLIDING, WRAPPED
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForCausalLM, AutoModelForImageTextToText
 
@@ -36,13 +36,15 @@ TOLERANCE = 1e-4
 
 
 def model_class(family: str):
-    if family == "step3p5":  # no class of its own for text
+    if DRAWS[family] in WRAPPED:
         return AutoModelForImageTextToText
     return AutoModel if family in ENCODERS else AutoModelForCausalLM
 
 
 def older_spelling(c: dict) -> bool:
     """config.json as transformers 4 wrote it, in place; False where it had no way to say this."""
+    if "text_config" in c:
+        return False
     ropes = c.pop("rope_parameters", None) or {}
     flat = ropes.get(FULL, ropes)
     if c["model_type"] in ("gemma4_text", "step3p7", "ministral3", "modernbert"):

@@ -35,6 +35,13 @@ void attention_block(ProgramBuilder& b, const ModelConfig& c, ValueId x, const A
     b.add(x, block.post_norm.empty() ? out : b.rms_norm("h", out, block.post_norm));
 }
 
+Program llama_program(const ModelConfig& config) {
+    return decoder(config, [](ProgramBuilder& b, const ModelConfig& c, ValueId x) {
+        attention_block(b, c, x, {.shape = attention_shape(c, b.layer()), .qk_norm = c.qk_norm});
+        dense_block(b, c, x, {});
+    });
+}
+
 ValueId mlp(ProgramBuilder& b, const ModelConfig& c, ValueId h, const Mlp& spec) {
     const int gate_up = b.new_fused_group();
     const std::int64_t d_ff = spec.d_ff > 0 ? spec.d_ff : c.d_ff;
@@ -135,6 +142,13 @@ Status read_gguf_router(const GgufKeys& keys, ModelConfig& c) {
     r.epsilon = sigmoid ? 1e-20 : 0;
     HEARTH_TRY(r.renormalise, keys.boolean_or("expert_weights_norm", true));
     find_sparse_layers(keys.file(), c);
+    return {};
+}
+
+Status read_gguf_encoder(const GgufKeys& keys, ModelConfig& c) {
+    const formats::GgufEntry* types = keys.file().find("token_types.weight");
+    c.type_vocab = types == nullptr || types->shape.rank() != 2 ? 1 : types->shape[0];
+    c.bidirectional = c.headless = true;
     return {};
 }
 

@@ -18,6 +18,8 @@ struct AttentionBlock {
     std::string_view sinks = {};      // a tensor of one score a head
     std::string_view post_norm = {};  // over what the output matrix gives
 };
+// All of a model whose layers are that and a SwiGLU MLP: Llama and its kin.
+Program llama_program(const ModelConfig& c);
 void attention_block(ProgramBuilder& b, const ModelConfig& c, ValueId x, const AttentionBlock& block);
 
 // A gated MLP over h: down(activation(gate h) * up h); tensors MODULE.{gate,up,down}_proj.
@@ -61,15 +63,18 @@ Status read_sigmoid_router(const JsonCursor& config, ModelConfig& c, const Sigmo
 // DeepSeek and GLM-5: latent attention, with an indexer where the config has one; then the MLP or the experts
 // with a shared one beside them.
 Status read_hf_latent(const JsonCursor& config, ModelConfig& c, const ModelConfig::Latent& defaults);
+Status read_gguf_latent(const GgufKeys& keys, ModelConfig& c);
 void latent_block(ProgramBuilder& b, const ModelConfig& c, ValueId x);
 void feed_forward_with_shared(ProgramBuilder& b, const ModelConfig& c, ValueId x);
 // x += experts + sigmoid(gate h) * shared expert, over h = norm x (Qwen3-Next and 3.5).
 void sparse_block_with_shared(ProgramBuilder& b, const ModelConfig& c, ValueId x);
 // Qwen3-Next and 3.5: a gated delta rule in place of attention, and attention with a gate on its output.
-void delta_block(ProgramBuilder& b, const ModelConfig& c, ValueId x, bool grouped_rows);
-void gated_attention_block(ProgramBuilder& b, const ModelConfig& c, ValueId x);
+void delta_or_attention_block(ProgramBuilder& b, const ModelConfig& c, ValueId x);
+Status read_hf_shared_expert(const JsonCursor& config, ModelConfig& c, int n_experts, int top_k);
 Status read_hf_linear(const JsonCursor& config, ModelConfig& c);
 Status read_gguf_linear(const GgufKeys& keys, ModelConfig& c);
+// BERT and nomic-embed: the table of token types; every position sees every other.
+Status read_gguf_encoder(const GgufKeys& keys, ModelConfig& c);
 // GGUF: the router's keys; layers that have a router are sparse.
 Status read_gguf_router(const GgufKeys& keys, ModelConfig& c);
 void find_sparse_layers(const formats::Gguf& file, ModelConfig& c);

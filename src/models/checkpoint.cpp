@@ -230,12 +230,17 @@ Result<LinearSource> Checkpoint::whole_linear(std::string_view name, const Shape
         source.scale = 1.0f / divisor;
     } else {
         HEARTH_TRY(source.weight, tensor(name));
+        // A matrix a head: all of them as one.
+        const Shape& stored = source.weight.shape;
+        if (stored.rank() == 3 && stored.back() == shape.back() && stored.n_elems() == shape.n_elems())
+            source.weight.shape = shape;
         if (is_gguf()) {
             const formats::GgufEntry* scale = nullptr;
             if (const auto theirs =
                     gguf_tensor_name(base + ".weight", find_architecture(config_.architecture)->gguf_modules))
                 scale = gguf_->find(std::string(without_suffix(*theirs, ".weight")) + ".scale");
-            if (scale != nullptr) {
+            // Gemma 4's router has numbers of that name that are no tensor scale.
+            if (scale != nullptr && scale->shape.n_elems() == 1) {
                 HEARTH_TRY(source.scale, scalar(scale->name, gguf_->view(*scale)));
             }
         } else if (source.weight.dtype == DType::u8) {  // ModelOpt's NVFP4

@@ -104,12 +104,16 @@ Status check(const ModelConfig& c, const std::string& where) {
     };
     if (c.n_heads % c.n_kv_heads != 0)
         return refuse("expected n_heads to be a multiple of n_kv_heads", c.n_kv_heads);
+    if (c.full_kv_heads > 0 && c.n_heads % c.full_kv_heads != 0)
+        return refuse("expected n_heads to be a multiple of the full layers' key heads", c.full_kv_heads);
+    if (c.full_head_dim % 2 != 0) return refuse("expected an even head_dim for RoPE", c.full_head_dim);
     if (c.head_dim % 2 != 0) return refuse("expected an even head_dim for RoPE", c.head_dim);
     if (rotary_pairs(c.rope, c.head_dim) < 1 || 2 * rotary_pairs(c.rope, c.head_dim) > c.head_dim)
         return refuse("expected dimensions of a head that rotate in pairs", c.head_dim);
     for (const auto* divisors : {&c.rope.frequency_divisors, &c.rope.long_divisors})
         if (!divisors->empty() &&
-            divisors->size() != static_cast<std::size_t>(rotary_pairs(c.rope, c.head_dim)))
+            divisors->size() != static_cast<std::size_t>(
+                                    rotary_pairs(c.rope, c.full_head_dim > 0 ? c.full_head_dim : c.head_dim)))
             return refuse("expected a factor for each pair that rotates", static_cast<int>(divisors->size()));
     if (!(c.rms_eps > 0 && c.rms_eps < 1))
         return fail(Fault::out_of_range, "{}: expected an RMS epsilon in (0, 1), saw {}", where, c.rms_eps);

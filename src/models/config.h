@@ -74,10 +74,13 @@ struct ModelConfig {
     struct LinearAttention {
         int k_heads = 0, v_heads = 0, k_dim = 0, v_dim = 0, taps = 0;
         bool tiled = false, decay_is_ready = false;  // as GGUF files hold them
-        std::vector<bool> layers = {};               // which
+        // Qwen3-Next: rows of queries, keys, values and gates, and of rates, stand by key head in one matrix.
+        bool grouped = false, grouped_rates = false;
+        std::vector<bool> layers = {};  // which
     } linear;
     struct Latent {  // DeepSeek: widths of latent attention
         int q_rank = 0, kv_rank = 0, nope = 0, rope = 0, v_dim = 0;
+        bool split = false;  // GGUF: matrices of keys, turned, and of values apart
     } latent;
     struct Indexer {  // DeepSeek sparse attention: which positions a query may see
         int n_heads = 0, head_dim = 0, top_k = 0;

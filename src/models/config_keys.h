@@ -53,6 +53,10 @@ class GgufKeys {
                                                   std::int64_t max) const;
     [[nodiscard]] Result<double> number_or(std::string_view suffix, double fallback) const;
     [[nodiscard]] Result<bool> boolean_or(std::string_view suffix, bool fallback) const;
+    // A number for each layer: files have one for all, or a list, booleans as 0 and 1; empty: absent. Errors:
+    // corrupt (another type, a list that is too short).
+    [[nodiscard]] Result<std::vector<double>> of_layers(std::string_view suffix, int n_layers) const;
+    [[nodiscard]] bool has_tensor(std::string_view name) const { return file_->find(name) != nullptr; }
 
   private:
     const formats::Gguf* file_;

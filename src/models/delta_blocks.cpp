@@ -32,28 +32,29 @@ std::vector<std::int32_t> ungrouped(int n_groups, std::initializer_list<std::int
     return order;
 }
 
-}  // namespace
-
-void delta_block(ProgramBuilder& b, const ModelConfig& c, ValueId x, bool grouped_rows) {
+void delta_block(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
     const DeltaSpec spec = spec_of(c);
     const std::int64_t channels = spec.channels(), v_width = spec.v_width();
     const ValueId h = b.rms_norm("h", x, "input_layernorm.weight");
     ValueId u = kNone, z = kNone, rate_b = kNone, rate_a = kNone;
-    if (grouped_rows) {
-        const std::int64_t per_k = spec.v_heads / spec.k_heads, v_of_k = per_k * spec.v_dim;
+    const std::int64_t per_k = spec.v_heads / spec.k_heads, v_of_k = per_k * spec.v_dim;
+    if (c.linear.grouped) {
         const ValueId all =
             b.linear("qkvz", h, "linear_attn.in_proj_qkvz", Role::linear_in, channels + v_width, false);
         b.reorder_rows(ungrouped(spec.k_heads, {spec.k_dim, spec.k_dim, v_of_k, v_of_k}));
-        const ValueId rates =
-            b.linear("ba", h, "linear_attn.in_proj_ba", Role::linear_gate, 2LL * spec.v_heads, false);
-        b.reorder_rows(ungrouped(spec.k_heads, {per_k, per_k}));
         u = b.view("u", all, 0, channels);
         z = b.view("z", all, channels, v_width);
-        rate_b = b.view("rate_b", rates, 0, spec.v_heads);
-        rate_a = b.view("rate_a", rates, spec.v_heads, spec.v_heads);
     } else {
         u = b.linear("u", h, "linear_attn.in_proj_qkv", Role::linear_in, channels, false);
         z = b.linear("z", h, "linear_attn.in_proj_z", Role::linear_in, v_width, false);
+    }
+    if (c.linear.grouped_rates) {
+        const ValueId rates =
+            b.linear("ba", h, "linear_attn.in_proj_ba", Role::linear_gate, 2LL * spec.v_heads, false);
+        b.reorder_rows(ungrouped(spec.k_heads, {per_k, per_k}));
+        rate_b = b.view("rate_b", rates, 0, spec.v_heads);
+        rate_a = b.view("rate_a", rates, spec.v_heads, spec.v_heads);
+    } else {
         rate_b = b.linear("rate_b", h, "linear_attn.in_proj_b", Role::linear_gate, spec.v_heads, false);
         rate_a = b.linear("rate_a", h, "linear_attn.in_proj_a", Role::linear_gate, spec.v_heads, false);
     }
@@ -84,6 +85,15 @@ void gated_attention_block(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
     b.add(x, b.linear("h", attended, "self_attn.o_proj", Role::attn_output, c.d_model, false));
 }
 
+}  // namespace
+
+void delta_or_attention_block(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
+    if (c.linear.layers[static_cast<std::size_t>(b.layer())])
+        delta_block(b, c, x);
+    else
+        gated_attention_block(b, c, x);
+}
+
 void sparse_block_with_shared(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
     const ValueId h = b.rms_norm("h", x, "post_attention_layernorm.weight");
     const ValueId routed = routed_experts(b, c, h, {});
@@ -92,6 +102,17 @@ void sparse_block_with_shared(ProgramBuilder& b, const ModelConfig& c, ValueId x
     b.gate(shared, score);
     b.add(x, routed);
     b.add(x, shared);
+}
+
+Status read_hf_shared_expert(const JsonCursor& config, ModelConfig& c, int n_experts, int top_k) {
+    HEARTH_TRY(c.router.n_experts, read_count(config, "num_experts", n_experts, kExpertsMax));
+    // transformers 5 saves the same number under this name.
+    HEARTH_TRY(c.router.n_experts, read_count(config, "num_local_experts", c.router.n_experts, kExpertsMax));
+    HEARTH_TRY(c.router.top_k, read_count(config, "num_experts_per_tok", top_k, kExpertsMax));
+    HEARTH_TRY(c.expert_d_ff, config.integer_or("moe_intermediate_size", 512, 1, kWidthMax));
+    HEARTH_TRY(c.shared_expert_d_ff, config.integer_or("shared_expert_intermediate_size", 512, 1, kWidthMax));
+    c.router.renormalise = true;
+    return {};
 }
 
 Status read_hf_linear(const JsonCursor& config, ModelConfig& c) {

@@ -2,6 +2,8 @@
 // beyond them. What files do not say is told by their tensors.
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
+#include <variant>
 
 #include "models/architecture.h"
 #include "models/config.h"
@@ -16,7 +18,9 @@ Status read_yarn(const GgufKeys& keys, RopeConfig& rope) {
     HEARTH_TRY(rope.beta_fast, keys.number_or("rope.scaling.yarn_beta_fast", 32));
     HEARTH_TRY(rope.beta_slow, keys.number_or("rope.scaling.yarn_beta_slow", 1));
     HEARTH_TRY(const double attention, keys.number_or("rope.scaling.attn_factor", 1));
+    HEARTH_TRY(rope.mscale_all_dim, keys.number_or("rope.scaling.yarn_log_multiplier", 0));
     rope.attention_factor = attention * yarn_mscale(rope.factor, 1);
+    if (rope.mscale_all_dim != 0) rope.attention_factor /= yarn_mscale(rope.factor, rope.mscale_all_dim);
     return {};
 }
 
@@ -49,9 +53,23 @@ Status read_rope(const GgufKeys& keys, const Architecture& architecture, ModelCo
     return {};
 }
 
+// Where layers differ, a list: the first layer's. Architectures read the others. `fallback` 0: required.
+Result<std::int64_t> first_of(const GgufKeys& keys, std::string_view suffix, std::int64_t fallback,
+                              std::int64_t max) {
+    const formats::GgufValue* value = keys.file().find_key(keys.key(suffix));
+    if (value == nullptr && fallback > 0) return fallback;
+    if (value == nullptr || !std::holds_alternative<formats::GgufArray>(value->value))
+        return keys.integer(suffix, max);
+    HEARTH_TRY(const auto numbers, keys.of_layers(suffix, 1));
+    if (!(numbers[0] >= 1 && numbers[0] <= static_cast<double>(max)))
+        return fail(Fault::out_of_range, "{}: {}: expected 1 to {}, saw {}", keys.where(), keys.key(suffix),
+                    max, numbers[0]);
+    return static_cast<std::int64_t>(numbers[0]);
+}
+
 Status read_heads(const GgufKeys& keys, ModelConfig& c) {
-    HEARTH_TRY(const std::int64_t n_heads, keys.integer("attention.head_count", kHeadsMax));
-    HEARTH_TRY(const std::int64_t n_kv_heads, keys.integer_or("attention.head_count_kv", n_heads, kHeadsMax));
+    HEARTH_TRY(const std::int64_t n_heads, first_of(keys, "attention.head_count", 0, kHeadsMax));
+    HEARTH_TRY(const std::int64_t n_kv_heads, first_of(keys, "attention.head_count_kv", n_heads, kHeadsMax));
     const std::int64_t split = std::max<std::int64_t>(c.d_model / n_heads, 1);
     HEARTH_TRY(const std::int64_t rotary, keys.integer_or("rope.dimension_count", split, kHeadDimMax));
     HEARTH_TRY(const std::int64_t head_dim, keys.integer_or("attention.key_length", rotary, kHeadDimMax));
@@ -92,6 +110,30 @@ Result<bool> GgufKeys::boolean_or(std::string_view suffix, bool fallback) const 
     return file_->boolean(key(suffix));
 }
 
+Result<std::vector<double>> GgufKeys::of_layers(std::string_view suffix, int n_layers) const {
+    const formats::GgufValue* value = file_->find_key(key(suffix));
+    if (value == nullptr) return std::vector<double>();
+    const auto n = static_cast<std::size_t>(n_layers);
+    const auto* list = std::get_if<formats::GgufArray>(&value->value);
+    if (list != nullptr && list->n < n)
+        return fail(Fault::corrupt, "{}: {}: expected a number for each of {} layers, saw {}", where_,
+                    key(suffix), n, list->n);
+    std::vector<double> numbers(n);
+    for (std::size_t i = 0; i < n; ++i) {
+        const formats::GgufScalar scalar =
+            list != nullptr ? list->at(i) : std::get<formats::GgufScalar>(value->value);
+        if (std::holds_alternative<std::string>(scalar))
+            return fail(Fault::corrupt, "{}: {}: expected numbers, saw text", where_, key(suffix));
+        numbers[i] = std::visit(
+            [](const auto& x) {
+                if constexpr (std::is_arithmetic_v<std::decay_t<decltype(x)>>) return static_cast<double>(x);
+                return 0.0;
+            },
+            scalar);
+    }
+    return numbers;
+}
+
 Result<ModelConfig> read_gguf_config(const formats::Gguf& file, const std::string& where) {
     ModelConfig c;
     HEARTH_TRY(const std::string name, file.string("general.architecture"));
@@ -102,7 +144,7 @@ Result<ModelConfig> read_gguf_config(const formats::Gguf& file, const std::strin
     c.architecture = architecture->name;
     const GgufKeys keys(file, name, where);
     HEARTH_TRY(c.d_model, keys.integer("embedding_length", kWidthMax));
-    HEARTH_TRY(c.d_ff, keys.integer_or("feed_forward_length", 1, kWidthMax));
+    HEARTH_TRY(c.d_ff, first_of(keys, "feed_forward_length", 1, kWidthMax));
     HEARTH_TRY(c.context_max, keys.integer("context_length", kContextMax));
     HEARTH_TRY(const std::int64_t n_layers, keys.integer("block_count", kLayersMax));
     c.n_layers = static_cast<int>(n_layers);

@@ -25,6 +25,16 @@ void choose_positions(ProgramBuilder& b, const ModelConfig& c, ValueId h, ValueI
     b.index_positions(q, k, w, spec);
 }
 
+// What rotates is a head to the rotation; YaRN grows the scores.
+void scale_latent_scores(ModelConfig& c) {
+    c.head_dim = c.latent.rope;
+    c.n_kv_heads = c.n_heads;
+    const double grown = c.rope.scaling == RopeConfig::Scaling::yarn && c.rope.mscale_all_dim != 0
+                             ? yarn_mscale(c.rope.factor, c.rope.mscale_all_dim)
+                             : 1;
+    c.query_scale = grown * grown / std::sqrt(static_cast<double>(c.latent.nope + c.latent.rope));
+}
+
 }  // namespace
 
 Status read_hf_latent(const JsonCursor& config, ModelConfig& c, const ModelConfig::Latent& defaults) {
@@ -45,12 +55,44 @@ Status read_hf_latent(const JsonCursor& config, ModelConfig& c, const ModelConfi
     HEARTH_TRY(l.nope, read_count(config, "qk_nope_head_dim", defaults.nope, kHeadDimMax));
     HEARTH_TRY(l.v_dim, read_count(config, "v_head_dim", defaults.v_dim, kHeadDimMax));
     HEARTH_TRY(c.rope_interleaved, config.boolean_or("rope_interleave", true));
-    c.head_dim = l.rope;  // what rotates
-    c.n_kv_heads = c.n_heads;
-    const double grown = c.rope.scaling == RopeConfig::Scaling::yarn && c.rope.mscale_all_dim != 0
-                             ? yarn_mscale(c.rope.factor, c.rope.mscale_all_dim)
-                             : 1;
-    c.query_scale = grown * grown / std::sqrt(static_cast<double>(l.nope + l.rope));
+    scale_latent_scores(c);
+    return {};
+}
+
+// Sources: llama.cpp's converter (conversion/deepseek.py) and how it reads what that writes.
+Status read_gguf_latent(const GgufKeys& keys, ModelConfig& c) {
+    drop_gguf_mtp(keys, c);
+    ModelConfig::Latent& l = c.latent;
+    const bool absorbed = keys.has("attention.key_length_mla");  // older files name the heads' own widths
+    HEARTH_TRY(const std::int64_t q_rank, keys.integer_or("attention.q_lora_rank", 0, kWidthMax));
+    HEARTH_TRY(const std::int64_t kv_rank, keys.integer("attention.kv_lora_rank", kHeadDimMax));
+    HEARTH_TRY(const std::int64_t rope, keys.integer("rope.dimension_count", kHeadDimMax));
+    HEARTH_TRY(const std::int64_t key,
+               keys.integer(absorbed ? "attention.key_length_mla" : "attention.key_length", kHeadDimMax));
+    HEARTH_TRY(const std::int64_t value,
+               keys.integer(absorbed ? "attention.value_length_mla" : "attention.value_length", kHeadDimMax));
+    if (key <= rope)
+        return fail(Fault::out_of_range, "{}: expected heads wider than the {} that rotate, saw {}",
+                    keys.where(), rope, key);
+    l = {.q_rank = static_cast<int>(q_rank),
+         .kv_rank = static_cast<int>(kv_rank),
+         .nope = static_cast<int>(key - rope),
+         .rope = static_cast<int>(rope),
+         .v_dim = static_cast<int>(value),
+         .split = keys.has_tensor("blk.0.attn_k_b.weight")};
+    c.rope.partial = 1;
+    c.rope_interleaved = true;
+    if (c.rope.mscale_all_dim != 0) {
+        c.rope.mscale_all_dim *= 10;  // this family's files hold a tenth of it
+        c.rope.attention_factor = 1;  // and grow the scores instead
+    }
+    scale_latent_scores(c);
+    HEARTH_TRY_STATUS(read_gguf_router(keys, c));
+    HEARTH_TRY(c.router.renormalise, keys.boolean_or("expert_weights_norm", false));
+    if (!keys.has("expert_gating_func")) {
+        c.router.scoring = RouterConfig::Scoring::sigmoid;
+        c.router.epsilon = 1e-20;
+    }
     return {};
 }
 
@@ -79,7 +121,7 @@ void latent_block(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
     b.rope(q, 0, width, l.nope);
     b.rope(k_rope, 0);
     const ValueId attended = b.latent_attention(
-        "attended", q, kv, "self_attn.kv_b_proj.weight", c.n_heads,
+        "attended", q, kv, c.n_heads,
         {.rank = l.kv_rank, .rope = l.rope, .nope = l.nope, .v_dim = l.v_dim, .top_k = c.indexer.top_k},
         c.query_scale);
     b.add(x, b.linear("h", attended, "self_attn.o_proj", Role::attn_output, c.d_model, c.output_bias));

@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <map>
+#include <set>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -85,10 +86,28 @@ Status load_latent(Model& model, const TensorSpec& spec, const LatentSpec& laten
     return {};
 }
 
+// Matrices of a head each, one after another: [rank, nope] as queries take them in, and [v_dim, rank].
+Status load_heads(Model& model, const TensorSpec& spec, int n_heads,
+                  std::vector<kernels::PackedMatrix>& heads, ThreadPool& pool) {
+    HEARTH_TRY(const LinearSource source, model.checkpoint.linear(spec.name, spec.shape));
+    const std::int64_t rows = spec.shape[0] / n_heads;
+    const std::size_t bytes = source.weight.bytes.size() / static_cast<std::size_t>(n_heads);
+    for (std::size_t h = 0; h < static_cast<std::size_t>(n_heads); ++h) {
+        auto head = kernels::pack(
+            {source.weight.dtype, Shape{rows, spec.shape[1]}, source.weight.bytes.subspan(h * bytes, bytes)},
+            source.scale, {}, model.arena, pool);
+        if (!head) return fail(head.error().at(spec.name));
+        model.weight_bytes += static_cast<std::uint64_t>(head->bytes());
+        heads.push_back(*head);
+    }
+    return {};
+}
+
 Status load_tensors(Model& model, ThreadPool& pool) {
     const Program& program = model.program;
     const std::vector<bool> multiplied = program.multiplied();
     std::map<std::size_t, const Op*> latent_ops;  // by tensor
+    std::set<TensorId> apart;                     // loaded with another
     std::vector<bool> looked_up(program.tensors.size());
     for (const Op& op : program.ops)
         if (op.kind == OpKind::latent_attention) latent_ops.emplace(static_cast<std::size_t>(op.weight), &op);
@@ -115,7 +134,17 @@ Status load_tensors(Model& model, ThreadPool& pool) {
         }
         if (const auto at = latent_ops.find(i); at != latent_ops.end()) {
             const LatentSpec& latent = program.latents[static_cast<std::size_t>(at->second->spec)];
-            HEARTH_TRY_STATUS(load_latent(model, spec, latent, at->second->n_heads, loaded, pool));
+            const int n_heads = at->second->n_heads;
+            if (latent.values == kNone) {
+                HEARTH_TRY_STATUS(load_latent(model, spec, latent, n_heads, loaded, pool));
+                continue;
+            }
+            const TensorSpec& values = program.tensors[static_cast<std::size_t>(latent.values)];
+            HEARTH_TRY_STATUS(load_heads(model, spec, n_heads, loaded.key_heads, pool));
+            HEARTH_TRY_STATUS(load_heads(model, values, n_heads, loaded.value_heads, pool));
+            apart.insert(latent.values);
+        } else if (apart.contains(static_cast<TensorId>(i))) {
+            continue;
         } else if (multiplied[i]) {
             HEARTH_TRY(loaded.matrix, load_matrix(model, spec, pool));
             model.weight_bytes +=

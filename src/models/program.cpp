@@ -85,6 +85,9 @@ std::vector<bool> Program::multiplied() const {
     const auto mark = [&](TensorId id) { is[static_cast<std::size_t>(id)] = true; };
     for (const Op& op : ops) {
         if (op.kind == OpKind::linear || op.kind == OpKind::latent_attention) mark(op.weight);
+        if (op.kind == OpKind::latent_attention)
+            if (const TensorId apart = latents[static_cast<std::size_t>(op.spec)].values; apart != kNone)
+                mark(apart);
         if (op.kind != OpKind::experts) continue;
         const ExpertsSpec& spec = experts[static_cast<std::size_t>(op.spec)];
         for (int e = 0; e < spec.router.n_experts; ++e)
@@ -260,15 +263,20 @@ void ProgramBuilder::index_positions(ValueId q, ValueId k, ValueId w, const Mode
     op.value = 1.0f / std::sqrt(static_cast<float>(spec.head_dim) * static_cast<float>(spec.n_heads));
 }
 
-ValueId ProgramBuilder::latent_attention(std::string_view out_name, ValueId q, ValueId kv,
-                                         std::string_view kv_b_proj, int n_heads, LatentSpec spec,
-                                         double scale) {
+ValueId ProgramBuilder::latent_attention(std::string_view out_name, ValueId q, ValueId kv, int n_heads,
+                                         LatentSpec spec, double scale) {
     const std::int64_t heads = n_heads;
     const ValueId out = value(out_name, heads * spec.v_dim);
     spec.absorbed = value("absorbed", heads * LatentSpec::padded(spec.rank));
     spec.unpacked = value("unpacked", heads * LatentSpec::padded(spec.v_dim));
+    const bool split = config_.latent.split;
     const TensorId weight =
-        tensor(kv_b_proj, Role::latent_up, Shape{heads * (spec.nope + spec.v_dim), spec.rank});
+        split ? tensor("self_attn.k_b_proj.weight", Role::latent_up, Shape{heads * spec.rank, spec.nope})
+              : tensor("self_attn.kv_b_proj.weight", Role::latent_up,
+                       Shape{heads * (spec.nope + spec.v_dim), spec.rank});
+    if (split)
+        spec.values =
+            tensor("self_attn.v_b_proj.weight", Role::latent_up, Shape{heads * spec.v_dim, spec.rank});
     program_.states.push_back({.kind = StateSpec::Kind::latent,
                                .layer = layer_,
                                .n_kv_heads = 1,

@@ -138,6 +138,8 @@ struct LatentSpec {
     int top_k = 0;             // 0: all positions are seen; else those that the last index_positions chose
     ValueId absorbed = kNone;  // [heads, rank padded to 16]: queries, then what they gathered
     ValueId unpacked = kNone;  // [heads, v_dim padded to 16]
+    TensorId values =
+        kNone;  // where files keep them apart from the keys, which the operation's weight is then
     static constexpr int padded(int n) { return (n + 15) / 16 * 16; }
 };
 
@@ -252,10 +254,10 @@ class ProgramBuilder {
     // Chooses the positions that latent attention sees from here on; q: [heads, head_dim], k: [head_dim],
     // both after RoPE, w: [heads].
     void index_positions(ValueId q, ValueId k, ValueId w, const ModelConfig::Indexer& spec);
-    // q: [heads, nope + rope] after RoPE; kv: [rank | rope] after norm and RoPE; kv_b_proj's rows: a head's
-    // keys, then its values.
-    ValueId latent_attention(std::string_view out, ValueId q, ValueId kv, std::string_view kv_b_proj,
-                             int n_heads, LatentSpec spec, double scale);
+    // q: [heads, nope + rope] after RoPE; kv: [rank | rope] after norm and RoPE. Tensors
+    // self_attn.kv_b_proj, whose rows are a head's keys, then its values; or k_b_proj and v_b_proj.
+    ValueId latent_attention(std::string_view out, ValueId q, ValueId kv, int n_heads, LatentSpec spec,
+                             double scale);
     ValueId attention(std::string_view out, ValueId q, ValueId k, ValueId v, const AttentionShape& shape,
                       std::string_view sinks = {});
     ValueId swiglu(std::string_view out, ValueId gate, ValueId up, Activation activation = Activation::silu,

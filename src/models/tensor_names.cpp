@@ -81,7 +81,9 @@ std::optional<std::string_view> gguf_architecture(std::string_view hf_model_type
     return std::nullopt;
 }
 
-bool gguf_permutes_qk(std::string_view architecture) { return architecture == "llama"; }
+bool gguf_permutes_qk(std::string_view architecture) {
+    return architecture == "llama" || architecture == "ministral3";
+}
 
 bool is_qk_projection(std::string_view hf_name) {
     return hf_name.find(".self_attn.q_proj.") != std::string_view::npos ||

@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 #include <chrono>
+#include <cstring>
 
 #include "base/file.h"
 #include "material.h"
@@ -57,6 +58,47 @@ TEST(HostileConfig, EveryValueOfEveryFamily) {
         ASSERT_NE(member_of(*json, "model_type"), nullptr);
         break_members(*json, json->as_object(), entry.path().filename().string());
     }
+}
+
+// Every number of a GGUF's metadata, and the first of every list, in place of which others stand.
+TEST(HostileConfig, EveryNumberOfEveryGguf) {
+    constexpr std::uint32_t kU32 = 4, kF32 = 6, kBool = 7, kArray = 9;  // GGUF's types of values
+    int n_broken = 0;
+    for (const auto& entry : fs::directory_iterator(tests::fixture("models"))) {
+        const fs::path path = entry.path() / "model.gguf";
+        if (!fs::exists(path)) continue;
+        const std::string whole = read_text(path, 1 << 24).value();
+        const auto file = formats::Gguf::parse(std::as_bytes(std::span(whole)), "model.gguf");
+        ASSERT_OK(file);
+        for (const formats::GgufPair& pair : file->metadata()) {
+            std::size_t at = whole.find(pair.key) + pair.key.size();
+            const auto word = [&](std::size_t offset) {
+                std::uint32_t value = 0;
+                std::memcpy(&value, whole.data() + offset, sizeof value);
+                return value;
+            };
+            std::uint32_t type = word(at);
+            at += 4;
+            if (type == kArray) type = word(at), at += 12;
+            if (type != kU32 && type != kF32 && type != kBool) continue;
+            for (const std::uint32_t bad :
+                 {0u, 1u, 7u, 0x7fffffffu, 0xffffffffu, 0x7fc00000u, 0x7f800000u, 0xbf800000u, 0x7149f2cau}) {
+                std::string broken = whole;
+                std::memcpy(broken.data() + at, &bad, type == kBool ? 1 : 4);
+                const auto start = std::chrono::steady_clock::now();
+                const auto parsed = formats::Gguf::parse(std::as_bytes(std::span(broken)), "model.gguf");
+                if (!parsed) continue;
+                const auto config = read_gguf_config(*parsed, "model.gguf");
+                const auto what = fmt::format("{} {} {:x}", path.string(), pair.key, bad);
+                if (config) {
+                    EXPECT_FALSE(find_architecture(config->architecture)->build(*config).ops.empty()) << what;
+                }
+                EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5)) << what;
+                ++n_broken;
+            }
+        }
+    }
+    EXPECT_GT(n_broken, 1000);
 }
 
 TEST(HostileConfig, ZeroHeadsIsAnErrorOfMilliseconds) {

@@ -63,13 +63,6 @@ constexpr ModuleNames kModules[] = {
     {"output.LayerNorm", "layer_output_norm"},
 };
 
-Status read_gguf(const GgufKeys& keys, ModelConfig& c) {
-    const formats::GgufEntry* types = keys.file().find("token_types.weight");
-    c.type_vocab = types == nullptr || types->shape.rank() != 2 ? 1 : types->shape[0];
-    c.bidirectional = c.headless = true;
-    return {};
-}
-
 }  // namespace
 
 extern const Architecture k_bert;
@@ -84,7 +77,7 @@ const Architecture k_bert = {.name = "bert",
                              .eps_key = "layer_norm_eps",
                              .activation = "gelu gelu_new gelu_pytorch_tanh",
                              .read_hf = read_hf,
-                             .read_gguf = read_gguf,
+                             .read_gguf = read_gguf_encoder,
                              .gguf_modules = kModules,
                              .build = build,
                              .notes = "embeddings: MiniLM, bge, e5"};

@@ -1,5 +1,6 @@
 // models/arch/deepseek_v3.cpp - DeepSeek V3: latent attention, a sigmoid router with groups, a shared expert,
 // dense layers first. Source: transformers, models/deepseek_v3/modeling_deepseek_v3.py.
+#include "models/arch/latent_modules.h"
 #include "models/architecture.h"
 #include "models/blocks.h"
 
@@ -26,7 +27,10 @@ const Architecture k_deepseek_v3 = {
     .name = "deepseek_v3",
     .hf_class = "DeepseekV3ForCausalLM",
     .model_types = "deepseek_v3",
+    .gguf_names = "deepseek2",
     .read_hf = read_hf,
+    .read_gguf = read_gguf_latent,
+    .gguf_modules = kLatentModules,
     .build = build,
     .notes = "latent attention, absorbed; multi-token prediction is left aside"};
 

@@ -101,6 +101,58 @@ Status read_hf(const JsonCursor& config, ModelConfig& c) {
     return {};
 }
 
+// Sources: llama.cpp's converter (conversion/gemma.py). The full layers' rotation travels as divisors that
+// leave most of its pairs without a turn.
+Status read_gguf(const GgufKeys& keys, ModelConfig& c) {
+    HEARTH_TRY(const std::int64_t window, keys.integer("attention.sliding_window", kContextMax));
+    HEARTH_TRY(const auto sliding, keys.of_layers("attention.sliding_window_pattern", c.n_layers));
+    HEARTH_TRY(const auto kv_heads, keys.of_layers("attention.head_count_kv", c.n_layers));
+    HEARTH_TRY(const auto widths, keys.of_layers("feed_forward_length", c.n_layers));
+    if (sliding.empty() || kv_heads.empty() || widths.empty())
+        return fail(Fault::corrupt,
+                    "{}: expected sliding_window_pattern, head_count_kv and feed_forward_length",
+                    keys.where());
+    c.window = static_cast<int>(window);
+    c.full_head_dim = c.head_dim;
+    HEARTH_TRY(const std::int64_t narrow,
+               keys.integer_or("attention.key_length_swa", c.head_dim, kHeadDimMax));
+    c.head_dim = static_cast<int>(narrow);
+    c.n_kv_heads = 0;
+    for (std::size_t i = 0; i < sliding.size(); ++i) {
+        c.sliding.push_back(sliding[i] != 0);
+        if (!(kv_heads[i] >= 1 && kv_heads[i] <= kHeadsMax))
+            return fail(Fault::out_of_range, "{}: {}: expected 1 to {}, saw {}", keys.where(),
+                        keys.key("attention.head_count_kv"), kHeadsMax, kv_heads[i]);
+        (sliding[i] != 0 ? c.n_kv_heads : c.full_kv_heads) = static_cast<int>(kv_heads[i]);
+        const bool apart = keys.has_tensor(fmt::format("blk.{}.attn_v.weight", i));
+        c.values_are_keys |=
+            sliding[i] == 0 && !apart && keys.has_tensor(fmt::format("blk.{}.attn_k.weight", i));
+    }
+    if (c.n_kv_heads == 0) c.n_kv_heads = c.full_kv_heads;
+    RopeConfig local;
+    HEARTH_TRY(local.theta, keys.number_or("rope.freq_base_swa", 10000));
+    HEARTH_TRY_STATUS(check_rope(local, keys.where()));
+    c.local_rope = local;
+    HEARTH_TRY(const std::int64_t shared,
+               keys.file().integer(keys.key("attention.shared_kv_layers"), 0, c.n_layers));
+    c.n_shared_kv_layers = static_cast<int>(shared);
+    HEARTH_TRY_STATUS(check_sharing(c, keys.where()));
+    c.wide_shared_mlp = widths.back() > widths.front();
+    HEARTH_TRY(c.per_layer_width,
+               keys.file().integer(keys.key("embedding_length_per_layer_input"), 0, kWidthMax));
+    c.per_layer_vocab = c.vocab;
+    if (const auto* table = keys.file().find("per_layer_token_embd.weight"); table != nullptr)
+        c.per_layer_vocab = table->shape.rank() == 2 ? table->shape[0] : 0;
+    if (c.per_layer_width > 0 && c.per_layer_vocab < c.vocab)
+        return fail(Fault::unsupported, "{}: per_layer_token_embd: expected at least {} rows, saw {}",
+                    keys.where(), c.vocab, c.per_layer_vocab);
+    if (keys.has("expert_count")) HEARTH_TRY_STATUS(read_gguf_router(keys, c));
+    HEARTH_TRY(c.final_softcap, keys.number_or("final_logit_softcapping", 0));
+    c.query_scale = 1;
+    c.embedding_scale = std::sqrt(static_cast<double>(c.d_model));
+    return {};
+}
+
 // What every layer is told about the token: its own table, and a projection of the embedding.
 void start(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
     if (c.per_layer_width == 0) return;
@@ -179,6 +231,29 @@ void layer(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
 
 Program build(const ModelConfig& c) { return decoder(c, layer, start); }
 
+constexpr ModuleNames kModules[] = {
+    {"model.embed_tokens_per_layer", "per_layer_token_embd"},
+    {"model.per_layer_model_projection", "per_layer_model_proj"},
+    {"model.per_layer_projection_norm", "per_layer_proj_norm"},
+    {"post_attention_layernorm", "post_attention_norm"},
+    {"pre_feedforward_layernorm", "ffn_norm"},
+    {"post_feedforward_layernorm", "post_ffw_norm"},
+    {"pre_feedforward_layernorm_2", "pre_ffw_norm_2"},
+    {"post_feedforward_layernorm_1", "post_ffw_norm_1"},
+    {"post_feedforward_layernorm_2", "post_ffw_norm_2"},
+    {"per_layer_input_gate", "inp_gate"},
+    {"per_layer_projection", "proj"},
+    {"post_per_layer_input_norm", "post_norm"},
+    {"layer_scalar", "layer_output_scale.weight"},
+    {"router.proj", "ffn_gate_inp"},
+    {"router.scale", "ffn_gate_inp.scale"},
+    {"router.per_expert_scale", "ffn_down_exps.scale"},
+    {"experts.gate_up_proj", "ffn_gate_up_exps"},
+    {"experts.gate_proj", "ffn_gate_exps"},
+    {"experts.up_proj", "ffn_up_exps"},
+    {"experts.down_proj", "ffn_down_exps"},
+};
+
 }  // namespace
 
 extern const Architecture k_gemma4;
@@ -186,6 +261,7 @@ const Architecture k_gemma4 = {
     .name = "gemma4",
     .hf_class = "Gemma4ForCausalLM",
     .model_types = "gemma4_text gemma4",
+    .gguf_names = "gemma4",
     .head_dim_default = 256,
     .kv_heads_default = 4,
     .tied_default = true,
@@ -193,6 +269,8 @@ const Architecture k_gemma4 = {
     .activation_key = "hidden_activation",
     .activation = "gelu_pytorch_tanh",
     .read_hf = read_hf,
+    .read_gguf = read_gguf,
+    .gguf_modules = kModules,
     .build = build,
     .notes = "text part, dense and experts; per-layer embeddings, shared keys and values"};
 

@@ -2,11 +2,22 @@
 // as in GLM-4.5. Source: transformers, models/glm_moe_dsa/modeling_glm_moe_dsa.py.
 #include <algorithm>
 
+#include "models/arch/latent_modules.h"
 #include "models/architecture.h"
 #include "models/blocks.h"
 
 namespace hearth::models {
 namespace {
+
+Status check_indexer(const ModelConfig& c, const std::string& where) {
+    const ModelConfig::Indexer& spec = c.indexer;
+    if (spec.layers.front() && c.latent.q_rank > 0 && spec.head_dim >= c.latent.rope) return {};
+    return fail(
+        Fault::out_of_range,
+        "{}: expected a first layer that chooses positions, queries with a latent, and indexer heads at "
+        "least as wide as what rotates, saw {} and {}",
+        where, spec.head_dim, c.latent.rope);
+}
 
 // Which layers choose: a list, a pattern of F and S, or every so many layers.
 Status read_indexer(const JsonCursor& config, ModelConfig& c) {
@@ -30,13 +41,21 @@ Status read_indexer(const JsonCursor& config, ModelConfig& c) {
             spec.layers[i] = text == "full";
         }
     }
-    if (!spec.layers.front() || c.latent.q_rank == 0 || spec.head_dim < c.latent.rope)
-        return fail(
-            Fault::out_of_range,
-            "{}: expected a first layer that chooses positions, queries with a latent, and indexer heads at "
-            "least as wide as what rotates, saw {} and {}",
-            config.where(), spec.head_dim, c.latent.rope);
-    return {};
+    return check_indexer(c, config.where());
+}
+
+Status read_gguf(const GgufKeys& keys, ModelConfig& c) {
+    HEARTH_TRY_STATUS(read_gguf_latent(keys, c));
+    ModelConfig::Indexer& spec = c.indexer;
+    HEARTH_TRY(const std::int64_t n_heads, keys.integer("attention.indexer.head_count", kHeadsMax));
+    HEARTH_TRY(const std::int64_t head_dim, keys.integer("attention.indexer.key_length", kHeadDimMax));
+    HEARTH_TRY(const std::int64_t top_k, keys.integer("attention.indexer.top_k", kContextMax));
+    spec.n_heads = static_cast<int>(n_heads);
+    spec.head_dim = static_cast<int>(head_dim);
+    spec.top_k = static_cast<int>(top_k);
+    for (int i = 0; i < c.n_layers; ++i)
+        spec.layers.push_back(keys.has_tensor(fmt::format("blk.{}.indexer.proj.weight", i)));
+    return check_indexer(c, keys.where());
 }
 
 Status read_hf(const JsonCursor& config, ModelConfig& c) {
@@ -60,8 +79,11 @@ extern const Architecture k_glm_moe_dsa;
 const Architecture k_glm_moe_dsa = {.name = "glm_moe_dsa",
                                     .hf_class = "GlmMoeDsaForCausalLM",
                                     .model_types = "glm_moe_dsa",
+                                    .gguf_names = "glm-dsa",
                                     .eps_default = 1e-5,
                                     .read_hf = read_hf,
+                                    .read_gguf = read_gguf,
+                                    .gguf_modules = kLatentModules,
                                     .build = build,
                                     .notes = "GLM-5: latent attention, absorbed, and its sparse indexer"};
 

@@ -4,23 +4,13 @@
 #include "models/blocks.h"
 
 namespace hearth::models {
-namespace {
-
-void layer(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
-    attention_block(b, c, x, {.shape = attention_shape(c, b.layer())});
-    dense_block(b, c, x, {});
-}
-
-Program build(const ModelConfig& c) { return decoder(c, layer); }
-
-}  // namespace
 
 extern const Architecture k_llama;
 const Architecture k_llama = {.name = "llama",
                               .hf_class = "LlamaForCausalLM",
                               .model_types = "llama",
                               .gguf_names = "llama",
-                              .build = build,
+                              .build = llama_program,
                               .notes = "Llama 2 and 3.x"};
 
 }  // namespace hearth::models

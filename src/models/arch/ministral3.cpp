@@ -27,12 +27,11 @@ Status read_hf(const JsonCursor& config, ModelConfig& c) {
     return {};
 }
 
-void layer(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
-    attention_block(b, c, x, {.shape = attention_shape(c, b.layer())});
-    dense_block(b, c, x, {});
+Status read_gguf(const GgufKeys& keys, ModelConfig& c) {
+    HEARTH_TRY(c.query_scale_beta, keys.number_or("attention.temperature_scale", 0));
+    c.query_scale_period = c.rope.original_context;
+    return {};
 }
-
-Program build(const ModelConfig& c) { return decoder(c, layer); }
 
 }  // namespace
 
@@ -40,12 +39,14 @@ extern const Architecture k_ministral3;
 const Architecture k_ministral3 = {.name = "ministral3",
                                    .hf_class = "Ministral3ForCausalLM",
                                    .model_types = "ministral3 mistral3",
+                                   .gguf_names = "mistral3",
                                    .head_dim_default = 128,
                                    .kv_heads_default = 8,
                                    .eps_default = 1e-5,
                                    .theta_default = 1e6,
                                    .read_hf = read_hf,
-                                   .build = build,
+                                   .read_gguf = read_gguf,
+                                   .build = llama_program,
                                    .notes = "Ministral 3 and Devstral 2; YaRN"};
 
 }  // namespace hearth::models

@@ -22,13 +22,6 @@ Status read_hf(const JsonCursor& config, ModelConfig& c) {
     return {};
 }
 
-void layer(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
-    attention_block(b, c, x, {.shape = attention_shape(c, b.layer())});
-    dense_block(b, c, x, {});
-}
-
-Program build(const ModelConfig& c) { return decoder(c, layer); }
-
 }  // namespace
 
 extern const Architecture k_mistral;
@@ -37,7 +30,7 @@ const Architecture k_mistral = {.name = "mistral",
                                 .model_types = "mistral ministral",
                                 .kv_heads_default = 8,
                                 .read_hf = read_hf,
-                                .build = build,
+                                .build = llama_program,
                                 .notes = "Mistral and Ministral (2024); sliding window"};
 
 }  // namespace hearth::models

@@ -23,6 +23,23 @@ Status read_hf(const JsonCursor& config, ModelConfig& c) {
     return {};
 }
 
+// Source: llama.cpp's converter, conversion/bert.py.
+Status read_gguf(const GgufKeys& keys, ModelConfig& c) {
+    HEARTH_TRY(const std::int64_t local, keys.integer("attention.sliding_window", kContextMax));
+    HEARTH_TRY(const std::int64_t every, keys.integer_or("attention.sliding_window_pattern", 3, kLayersMax));
+    c.window = std::max(1, static_cast<int>(local) / 2);
+    for (int i = 0; i < c.n_layers; ++i) c.sliding.push_back(i % every != 0);
+    RopeConfig near;
+    HEARTH_TRY(near.theta, keys.number_or("rope.freq_base_swa", 10000));
+    HEARTH_TRY_STATUS(check_rope(near, keys.where()));
+    c.local_rope = near;
+    c.attention_bias = keys.has_tensor("blk.0.attn_qkv.bias");
+    c.mlp_bias = keys.has_tensor("blk.0.ffn_up.bias");
+    c.norm_bias = keys.has_tensor("output_norm.bias");
+    c.bidirectional = c.headless = true;
+    return {};
+}
+
 Program build(const ModelConfig& c) {
     ProgramBuilder b(c);
     b.new_rope(c.rope, c.head_dim);
@@ -56,12 +73,24 @@ Program build(const ModelConfig& c) {
         b.layer_norm("last", b.select_rows("last", x), "model.final_norm", c.norm_bias));
 }
 
+constexpr ModuleNames kModules[] = {
+    {"model.embeddings.norm", "token_embd_norm"},
+    {"model.final_norm", "output_norm"},
+    {"attn.Wqkv", "attn_qkv"},
+    {"attn.Wo", "attn_output"},
+    {"mlp_norm", "ffn_norm"},
+    {"mlp.Wi", "ffn_up"},
+    {"mlp.Wo", "ffn_down"},
+    {"attn_norm", "attn_norm"},
+};
+
 }  // namespace
 
 extern const Architecture k_modernbert;
 const Architecture k_modernbert = {.name = "modernbert",
                                    .hf_class = "ModernBertModel",
                                    .model_types = "modernbert",
+                                   .gguf_names = "modern-bert",
                                    .tied_default = true,
                                    .eps_default = 1e-5,
                                    .theta_default = 160000,
@@ -70,6 +99,8 @@ const Architecture k_modernbert = {.name = "modernbert",
                                    .activation_key = "hidden_activation",
                                    .activation = "gelu",
                                    .read_hf = read_hf,
+                                   .read_gguf = read_gguf,
+                                   .gguf_modules = kModules,
                                    .build = build,
                                    .notes = "embeddings"};
 

@@ -41,12 +41,25 @@ Program build(const ModelConfig& c) {
     return b.finish_without_head(b.select_rows("last", x));
 }
 
+constexpr ModuleNames kModules[] = {
+    {"model.embeddings.token_type_embeddings", "token_types"},
+    {"model.emb_ln", "token_embd_norm"},
+    {"attn.Wqkv", "attn_qkv"},
+    {"attn.out_proj", "attn_output"},
+    {"norm1", "attn_output_norm"},
+    {"mlp.fc11", "ffn_up"},
+    {"mlp.fc12", "ffn_gate"},
+    {"mlp.fc2", "ffn_down"},
+    {"norm2", "layer_output_norm"},
+};
+
 }  // namespace
 
 extern const Architecture k_nomic_bert;
 const Architecture k_nomic_bert = {.name = "nomic_bert",
                                    .hf_class = "NomicBertModel",
                                    .model_types = "nomic_bert",
+                                   .gguf_names = "nomic-bert",
                                    .tied_default = true,
                                    .eps_default = 1e-12,
                                    .theta_default = 1000,
@@ -54,6 +67,8 @@ const Architecture k_nomic_bert = {.name = "nomic_bert",
                                    .layers_prefix = "encoder.layers.",
                                    .eps_key = "layer_norm_eps",
                                    .read_hf = read_hf,
+                                   .read_gguf = read_gguf_encoder,
+                                   .gguf_modules = kModules,
                                    .build = build,
                                    .notes = "embeddings: nomic-embed-text"};
 

@@ -12,13 +12,6 @@ Status read_hf(const JsonCursor& config, ModelConfig& c) {
     return read_qwen_window(config, c);
 }
 
-void layer(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
-    attention_block(b, c, x, {.shape = attention_shape(c, b.layer())});
-    dense_block(b, c, x, {});
-}
-
-Program build(const ModelConfig& c) { return decoder(c, layer); }
-
 }  // namespace
 
 extern const Architecture k_qwen2;
@@ -28,7 +21,7 @@ const Architecture k_qwen2 = {.name = "qwen2",
                               .gguf_names = "qwen2",
                               .kv_heads_default = 32,
                               .read_hf = read_hf,
-                              .build = build,
+                              .build = llama_program,
                               .notes = "Qwen2 and 2.5; sliding window"};
 
 }  // namespace hearth::models

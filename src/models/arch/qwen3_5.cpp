@@ -7,14 +7,8 @@
 namespace hearth::models {
 namespace {
 
-Status read_hf(const JsonCursor& config, ModelConfig& c) { return read_hf_linear(config, c); }
-Status read_gguf(const GgufKeys& keys, ModelConfig& c) { return read_gguf_linear(keys, c); }
-
 void layer(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
-    if (c.linear.layers[static_cast<std::size_t>(b.layer())])
-        delta_block(b, c, x, false);
-    else
-        gated_attention_block(b, c, x);
+    delta_or_attention_block(b, c, x);
     dense_block(b, c, x, {});
 }
 
@@ -32,8 +26,8 @@ const Architecture k_qwen3_5 = {
     .kv_heads_default = 4,
     .partial_rotary_default = 0.25,
     .norm_plus = 1,
-    .read_hf = read_hf,
-    .read_gguf = read_gguf,
+    .read_hf = read_hf_linear,
+    .read_gguf = read_gguf_linear,
     .gguf_modules = kQwen35Modules,
     .build = build,
     .notes = "text part of dense Qwen3.5 and 3.6; multi-token prediction is left aside"};

@@ -8,6 +8,8 @@ namespace hearth::models {
 inline constexpr ModuleNames kQwen35Modules[] = {
     {"linear_attn.in_proj_qkv", "attn_qkv"},
     {"linear_attn.in_proj_z", "attn_gate"},
+    {"linear_attn.in_proj_qkvz", "ssm_in"},
+    {"linear_attn.in_proj_ba", "ssm_ba"},
     {"linear_attn.in_proj_b", "ssm_beta"},
     {"linear_attn.in_proj_a", "ssm_alpha"},
     {"linear_attn.conv1d", "ssm_conv1d"},

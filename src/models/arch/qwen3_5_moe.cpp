@@ -9,12 +9,7 @@ namespace {
 
 Status read_hf(const JsonCursor& config, ModelConfig& c) {
     HEARTH_TRY_STATUS(read_hf_linear(config, c));
-    HEARTH_TRY(c.router.n_experts, read_count(config, "num_experts", 256, kExpertsMax));
-    HEARTH_TRY(c.router.n_experts, read_count(config, "num_local_experts", c.router.n_experts, kExpertsMax));
-    HEARTH_TRY(c.router.top_k, read_count(config, "num_experts_per_tok", 8, kExpertsMax));
-    HEARTH_TRY(c.expert_d_ff, config.integer_or("moe_intermediate_size", 512, 1, kWidthMax));
-    HEARTH_TRY(c.shared_expert_d_ff, config.integer_or("shared_expert_intermediate_size", 512, 1, kWidthMax));
-    c.router.renormalise = true;
+    HEARTH_TRY_STATUS(read_hf_shared_expert(config, c, 256, 8));
     c.sparse.assign(static_cast<std::size_t>(c.n_layers), true);
     return {};
 }
@@ -27,10 +22,7 @@ Status read_gguf(const GgufKeys& keys, ModelConfig& c) {
 }
 
 void layer(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
-    if (c.linear.layers[static_cast<std::size_t>(b.layer())])
-        delta_block(b, c, x, false);
-    else
-        gated_attention_block(b, c, x);
+    delta_or_attention_block(b, c, x);
     sparse_block_with_shared(b, c, x);
 }
 

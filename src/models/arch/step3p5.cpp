@@ -128,6 +128,45 @@ Status read_hf(const JsonCursor& config, ModelConfig& c) {
     return read_experts(config, c);
 }
 
+// Source: llama.cpp's converter, conversion/step3.py. Files do not say that full layers rotate half of a
+// head; their divisors are for all of it.
+Status read_gguf(const GgufKeys& keys, ModelConfig& c) {
+    drop_gguf_mtp(keys, c);
+    HEARTH_TRY(const std::int64_t window, keys.integer("attention.sliding_window", kContextMax));
+    HEARTH_TRY(const auto sliding, keys.of_layers("attention.sliding_window_pattern", c.n_layers));
+    HEARTH_TRY(const auto heads, keys.of_layers("attention.head_count", c.n_layers));
+    HEARTH_TRY(const auto limits, keys.of_layers("swiglu_clamp_exp", c.n_layers));
+    HEARTH_TRY(const auto shared_limits, keys.of_layers("swiglu_clamp_shexp", c.n_layers));
+    if (sliding.empty())
+        return fail(Fault::corrupt, "{}: expected sliding_window_pattern, saw none", keys.where());
+    c.window = static_cast<int>(window);
+    c.n_heads = c.sliding_heads = 0;
+    for (std::size_t i = 0; i < sliding.size(); ++i) {
+        if (!(heads[i] >= 1 && heads[i] <= kHeadsMax) || static_cast<int>(heads[i]) % c.n_kv_heads != 0)
+            return fail(Fault::out_of_range, "{}: expected heads in whole multiples of {} key heads, saw {}",
+                        keys.where(), c.n_kv_heads, heads[i]);
+        c.sliding.push_back(sliding[i] != 0);
+        (sliding[i] != 0 ? c.sliding_heads : c.n_heads) = static_cast<int>(heads[i]);
+        const auto limit = [&](const std::vector<double>& of) {
+            return static_cast<float>(of.empty() ? 0 : std::max(of[i], 0.0));
+        };
+        c.expert_limits.push_back(limit(limits));
+        c.mlp_limits.push_back(limit(shared_limits));
+    }
+    if (c.n_heads == 0) c.n_heads = c.sliding_heads;
+    c.rope.partial = 0.5;
+    auto& divisors = c.rope.frequency_divisors;
+    if (!divisors.empty()) divisors.resize(static_cast<std::size_t>(rotary_pairs(c.rope, c.head_dim)));
+    RopeConfig local;
+    HEARTH_TRY(local.theta, keys.number_or("rope.freq_base_swa", 10000));
+    HEARTH_TRY_STATUS(check_rope(local, keys.where()));
+    c.local_rope = local;
+    HEARTH_TRY_STATUS(read_gguf_router(keys, c));
+    c.router.scoring = RouterConfig::Scoring::sigmoid;
+    c.router.epsilon = 0;
+    return {};
+}
+
 void attention(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
     const AttentionShape shape = attention_shape(c, b.layer());
     const int qkv = b.new_fused_group(), rope = rope_of(c, b.layer());
@@ -161,6 +200,18 @@ void layer(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
 
 Program build(const ModelConfig& c) { return decoder(c, layer); }
 
+constexpr ModuleNames kModules[] = {
+    {"self_attn.g_proj", "attn_gate"},
+    {"moe.gate", "ffn_gate_inp"},
+    {"moe.router_bias", "exp_probs_b.bias"},
+    {"moe.gate_proj", "ffn_gate_exps"},
+    {"moe.up_proj", "ffn_up_exps"},
+    {"moe.down_proj", "ffn_down_exps"},
+    {"share_expert.gate_proj", "ffn_gate_shexp"},
+    {"share_expert.up_proj", "ffn_up_shexp"},
+    {"share_expert.down_proj", "ffn_down_shexp"},
+};
+
 }  // namespace
 
 extern const Architecture k_step3p5;
@@ -168,11 +219,14 @@ const Architecture k_step3p5 = {
     .name = "step3p5",
     .hf_class = "Step3p7ForConditionalGeneration",
     .model_types = "step3p5 step3p7",
+    .gguf_names = "step35",
     .head_dim_default = 128,
     .kv_heads_default = 8,
     .eps_default = 1e-5,
     .norm_plus = 1,
     .read_hf = read_hf,
+    .read_gguf = read_gguf,
+    .gguf_modules = kModules,
     .build = build,
     .notes = "text part of Step 3.5 and 3.7; multi-token prediction is left aside"};
 
