@@ -142,7 +142,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="where the folders of those that failed go")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     n_failed = 0

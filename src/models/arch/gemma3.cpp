@@ -32,7 +32,10 @@ Status read_hf(const JsonCursor& config, ModelConfig& c) {
         return fail(Fault::out_of_range, "{}/query_pre_attn_scalar: expected a positive number, saw {}",
                     config.where(), scalar);
     c.query_scale = 1 / std::sqrt(scalar);
-    HEARTH_TRY(c.final_softcap, config.number_or("final_logit_softcapping", 0));
+    // The class with a vision tower leaves it out.
+    if (!c.has_other_towers) {
+        HEARTH_TRY(c.final_softcap, config.number_or("final_logit_softcapping", 0));
+    }
     c.mlp_bias = false;
     // EmbeddingGemma: half of the window on each side.
     HEARTH_TRY(c.bidirectional, config.boolean_or("use_bidirectional_attention", false));
