@@ -104,10 +104,10 @@ void AddedTokenFinder::cut(const TracedText& traced, const EncodeOptions& option
         if (token.single_word && !stands_alone(text, begin, end)) continue;
         if (token.lstrip) begin = space_begin(text, begin, plain);
         if (token.rstrip) end = space_end(text, end);
-        begin = std::max(begin, plain);
+        // As in `tokenizers`, a token may stand in the white space that the one before took along.
         if (plain < begin) out.push_back({{plain, begin}, std::nullopt});
         if (begin < end) out.push_back({{begin, end}, token.id});
-        plain = std::max(plain, end);
+        plain = end;
     }
     if (plain < text.size()) out.push_back({{plain, text.size()}, std::nullopt});
 }

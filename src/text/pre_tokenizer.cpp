@@ -1,6 +1,9 @@
 // text/pre_tokenizer.cpp - runs the steps; words that are changed make a new text.
 #include "text/pre_tokenizer.h"
 
+#include "text/byte_alphabet.h"
+#include "text/utf8.h"
+
 namespace hearth::text {
 namespace {
 
@@ -51,6 +54,22 @@ Words metaspaces(const PreTokenizerStep& step, const Words& from) {
     return to;
 }
 
+Words byte_letters(const Words& from) {
+    Rewrite out(from.text);
+    Words to;
+    for (const auto& [begin, end] : from.ranges) {
+        const std::size_t at = out.size();
+        for (std::size_t i = begin; i < end; ++i) {
+            std::string letter;
+            append_code_point(letter, kLetterOfByte[static_cast<unsigned char>(from.text.text[i])]);
+            out.put(i, i + 1, letter);
+        }
+        to.ranges.emplace_back(at, out.size());
+    }
+    to.text = out.finish();
+    return to;
+}
+
 }  // namespace
 
 Result<PreTokenizer> PreTokenizer::make(const std::vector<PreTokenizerStep>& steps, std::string_view where) {
@@ -80,6 +99,9 @@ Result<Words> PreTokenizer::run(TracedText text) const {
             }
             case Kind::prefix_space:
                 words = prefix_spaces(words);
+                break;
+            case Kind::byte_letters:
+                words = byte_letters(words);
                 break;
             case Kind::metaspace:
                 words = metaspaces(step.spec, words);

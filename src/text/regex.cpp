@@ -48,17 +48,52 @@ struct Regex::Compiled {
     }
 };
 
+namespace {
+
+// \w as Oniguruma has it: PCRE2's knows no marks, and more numbers.
+std::string with_word_class(std::string_view pattern) {
+    constexpr std::string_view kWord =
+        "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}";
+    std::string out;
+    bool in_class = false;
+    for (std::size_t i = 0; i < pattern.size(); ++i) {
+        const char c = pattern[i];
+        if (c == '\\' && i + 1 < pattern.size()) {
+            const char escaped = pattern[++i];
+            if (escaped == 'w' && in_class)
+                out += kWord;
+            else if ((escaped == 'w' || escaped == 'W') && !in_class)
+                out.append(escaped == 'w' ? "[" : "[^").append(kWord).append("]");
+            else
+                out.append({c, escaped});
+            continue;
+        }
+        out.push_back(c);
+        if (c == '[' && !in_class) {
+            in_class = true;  // a bracket that stands first belongs to the class
+            if (i + 1 < pattern.size() && pattern[i + 1] == '^') out.push_back(pattern[++i]);
+            if (i + 1 < pattern.size() && pattern[i + 1] == ']') out.push_back(pattern[++i]);
+        } else if (c == ']') {
+            in_class = false;
+        }
+    }
+    return out;
+}
+
+}  // namespace
+
 Result<Regex> Regex::compile(std::string_view pattern, bool literal, std::string_view where) {
     if (pattern.size() > kPatternBytesMax)
         return fail(Fault::out_of_range, "{}: expected a pattern of at most {} bytes, saw {}", where,
                     kPatternBytesMax, pattern.size());
+    const std::string translated = literal ? std::string(pattern) : with_word_class(pattern);
     int error = 0;
     std::size_t offset = 0;
     const auto options = PCRE2_UTF | (literal ? PCRE2_LITERAL : PCRE2_UCP);
     auto compiled = std::make_shared<Compiled>();
     compiled->where = where;
-    compiled->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), options,
-                                   &error, &offset, nullptr);
+    compiled->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
+                                   options, &error, &offset, nullptr);
     if (compiled->code == nullptr) {
         std::array<PCRE2_UCHAR, 256> message{};
         pcre2_get_error_message(error, message.data(), message.size());

@@ -48,8 +48,9 @@ void Tokenizer::Impl::split_symbols(std::string_view word, std::vector<Part>& pa
         const int id = pieces.find(symbol);
         if (id == kNoToken && has_all_bytes && spec.model == TokenizerSpec::Model::bpe) {
             // As the reference: a character's bytes take part in merges, if there are any of them.
-            for (std::size_t i = at; i < at + size; ++i)
-                put(id_of_byte[static_cast<unsigned char>(word[i])], i, 1);
+            // So do those of its prefix and suffix, which stand for no bytes of the word.
+            for (std::size_t i = 0; i < symbol.size(); ++i)
+                put(id_of_byte[static_cast<unsigned char>(symbol[i])], std::min(at + i, at + size - 1), 1);
         } else {
             put(id, at, size);
         }
@@ -65,6 +66,9 @@ void Tokenizer::Impl::model_word(std::string_view word, Scratch& scratch) const 
         case TokenizerSpec::Model::wordpiece:
             return segment_wordpiece(pieces, spec.word_prefix, spec.continuing_prefix, spec.word_chars_max,
                                      word, parts);
+        case TokenizerSpec::Model::wordlevel:
+            parts.assign(1, {pieces.find(word), 0, static_cast<std::uint32_t>(word.size())});
+            return;
         case TokenizerSpec::Model::bpe:
             split_symbols(word, parts);
             return scratch.merger.merge(parts, [&](const Part& a, const Part& b) {
@@ -82,18 +86,31 @@ void Tokenizer::Impl::model_word(std::string_view word, Scratch& scratch) const 
 }
 
 Status Tokenizer::Impl::encode_word(std::string_view word, std::size_t word_at, const TracedText& text,
-                                    Scratch& scratch, Encoding& out) const {
+                                    const EncodeOptions& options, Scratch& scratch, Encoding& out) const {
     const auto emit = [&](int id, std::size_t begin, std::size_t end) {
+        end = std::min(end, word.size());
         out.ids.push_back(id);
         out.offsets.emplace_back(text.origin_of(word_at + begin), text.origin_of(word_at + end));
     };
     if (spec.ignore_merges) {
-        if (const int whole = pieces.find(word); whole != kNoToken) {
-            emit(whole, 0, word.size());
-            return {};
-        }
+        if (const int whole = pieces.find(word); whole != kNoToken)
+            scratch.parts.assign(1, {whole, 0, static_cast<std::uint32_t>(word.size())});
+        else
+            model_word(word, scratch);
+    } else {
+        model_word(word, scratch);
     }
-    model_word(word, scratch);
+    // A model may have control tokens among its pieces: a quoted one is read character by character.
+    const auto refused = [&](const Part& part) {
+        if (part.id == kNoToken || (spec.unk && part.id == *spec.unk)) return false;
+        const std::size_t begin = text.origin_of(word_at + part.begin);
+        const std::size_t end =
+            text.origin_of(word_at + std::min<std::size_t>(part.begin + part.bytes, word.size()));
+        return is_refused(options, begin, std::max(end, begin + 1), part.id,
+                          special[static_cast<std::size_t>(part.id)] != 0);
+    };
+    if (!options.quoted.empty() && std::any_of(scratch.parts.begin(), scratch.parts.end(), refused))
+        return respell(word, word_at, text, options, scratch, out, refused);
     const std::vector<Part>& parts = scratch.parts;
     for (std::size_t i = 0; i < parts.size(); ++i) {
         const std::size_t begin = parts[i].begin;
@@ -115,32 +132,27 @@ Status Tokenizer::Impl::encode_word(std::string_view word, std::size_t word_at, 
     return {};
 }
 
-bool Tokenizer::Impl::has_refused(const Encoding& encoding, std::size_t first,
-                                  const EncodeOptions& options) const {
-    for (std::size_t i = first; i < encoding.ids.size(); ++i) {
-        const auto [begin, end] = encoding.offsets[i];
-        const int id = encoding.ids[i];
-        if (id == spec.unk) continue;  // what the model says of a character that it does not know
-        if (is_refused(options, begin, std::max(end, begin + 1), id,
-                       special[static_cast<std::size_t>(id)] != 0))
-            return true;
-    }
-    return false;
-}
-
 Status Tokenizer::Impl::respell(std::string_view word, std::size_t word_at, const TracedText& text,
-                                const EncodeOptions& options, std::size_t first, Scratch& scratch,
-                                Encoding& out) const {
-    out.ids.resize(first);
-    out.offsets.resize(first);
-    for (std::size_t at = 0; at < word.size();) {
-        const std::uint32_t size = read_code_point(word, at).bytes;
-        HEARTH_TRY_STATUS(encode_word(word.substr(at, size), word_at + at, text, scratch, out));
-        at += size;
+                                const EncodeOptions& options, Scratch& scratch, Encoding& out,
+                                const std::function<bool(const Part&)>& refused) const {
+    const std::vector<Part> parts = scratch.parts;
+    std::size_t plain = 0;  // where the word since the last refused part begins
+    const auto encode = [&](std::size_t begin, std::size_t end) -> Status {
+        if (begin == end) return {};
+        return encode_word(word.substr(begin, end - begin), word_at + begin, text, options, scratch, out);
+    };
+    for (const Part& part : parts) {
+        if (!refused(part)) continue;
+        const std::size_t end = std::min<std::size_t>(part.begin + part.bytes, word.size());
+        if (read_code_point(word, part.begin).bytes >= end - part.begin)
+            return fail(Fault::unsupported, "{}: expected a way to write {} without control tokens, saw none",
+                        spec.where, quoted(word.substr(part.begin, end - part.begin)));
+        HEARTH_TRY_STATUS(encode(plain, part.begin));
+        for (std::size_t at = part.begin; at < end; at += read_code_point(word, at).bytes)
+            HEARTH_TRY_STATUS(encode(at, at + read_code_point(word, at).bytes));
+        plain = end;
     }
-    if (!has_refused(out, first, options)) return {};
-    return fail(Fault::unsupported, "{}: expected a way to write {} without control tokens, saw none",
-                spec.where, quoted(word));
+    return encode(plain, word.size());
 }
 
 Status Tokenizer::Impl::encode_stretch(TracedText text, const EncodeOptions& options, Scratch& scratch,
@@ -148,10 +160,7 @@ Status Tokenizer::Impl::encode_stretch(TracedText text, const EncodeOptions& opt
     HEARTH_TRY(const Words words, pre_tokenizer.run(std::move(text)));
     for (const auto& [begin, end] : words.ranges) {
         const std::string_view word = std::string_view(words.text.text).substr(begin, end - begin);
-        const std::size_t first = out.ids.size();
-        HEARTH_TRY_STATUS(encode_word(word, begin, words.text, scratch, out));
-        if (!options.quoted.empty() && has_refused(out, first, options))
-            HEARTH_TRY_STATUS(respell(word, begin, words.text, options, first, scratch, out));
+        HEARTH_TRY_STATUS(encode_word(word, begin, words.text, options, scratch, out));
     }
     return {};
 }

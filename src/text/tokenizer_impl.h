@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -56,14 +57,12 @@ struct Tokenizer::Impl {
     [[nodiscard]] std::string decoded(int id, bool is_first) const;
     void split_symbols(std::string_view word, std::vector<Part>& parts) const;
     void model_word(std::string_view word, Scratch& scratch) const;
-    // A model may have control tokens among its pieces: a quoted word that it cuts into such is read
-    // character by character.
+    Status encode_word(std::string_view word, std::size_t word_at, const TracedText& text,
+                       const EncodeOptions& options, Scratch& scratch, Encoding& out) const;
+    // The word with its refused parts cut into characters.
     Status respell(std::string_view word, std::size_t word_at, const TracedText& text,
-                   const EncodeOptions& options, std::size_t first, Scratch& scratch, Encoding& out) const;
-    [[nodiscard]] bool has_refused(const Encoding& encoding, std::size_t first,
-                                   const EncodeOptions& options) const;
-    Status encode_word(std::string_view word, std::size_t word_at, const TracedText& text, Scratch& scratch,
-                       Encoding& out) const;
+                   const EncodeOptions& options, Scratch& scratch, Encoding& out,
+                   const std::function<bool(const Part&)>& refused) const;
 };
 
 }  // namespace hearth::text

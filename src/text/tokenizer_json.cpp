@@ -149,6 +149,11 @@ Status read_model(const JsonCursor& root, TokenizerSpec& spec) {
     if (type == "BPE") return read_bpe(model, spec);
     if (type == "WordPiece") return read_wordpiece(model, spec);
     if (type == "Unigram") return read_unigram(model, spec);
+    if (type == "WordLevel") {
+        spec.model = Model::wordlevel;
+        HEARTH_TRY_STATUS(read_vocabulary(model, spec));
+        return read_unknown(model, spec);
+    }
     return not_supported(model, type);
 }
 
@@ -221,13 +226,23 @@ Result<TokenizerSpec> read_tokenizer_json(std::string_view tokenizer_json,
     TokenizerSpec spec;
     spec.where = where;
     spec.byte_level = false;
+    spec.added_in_model = true;
     HEARTH_TRY_STATUS(read_model(root, spec));
     HEARTH_TRY_STATUS(read_added(root, spec));
     if (!spec.scores.empty()) spec.scores.resize(spec.tokens.size());  // added tokens have none
     if (const auto at = root.find("normalizer")) HEARTH_TRY_STATUS(read_normalizer(*at, spec));
     if (const auto at = root.find("pre_tokenizer")) HEARTH_TRY_STATUS(read_pre_tokenizer(*at, spec));
-    if (spec.byte_level && spec.model != Model::bpe)
-        return fail(Fault::unsupported, "{}/pre_tokenizer: expected ByteLevel with BPE alone", where);
+    // Bytes spelled as letters, last of all and for BPE without affixes, are what this tokenizer calls byte
+    // level.
+    using Kind = PreTokenizerStep::Kind;
+    const auto is_letters = [](const PreTokenizerStep& step) { return step.kind == Kind::byte_letters; };
+    auto& steps = spec.pre_tokenizer;
+    if (spec.model == Model::bpe && spec.continuing_prefix.empty() && spec.word_suffix.empty() &&
+        !steps.empty() && is_letters(steps.back()) &&
+        std::count_if(steps.begin(), steps.end(), is_letters) == 1) {
+        spec.byte_level = true;
+        steps.pop_back();
+    }
     if (const auto at = root.find("decoder")) {
         HEARTH_TRY_STATUS(read_decoder(*at, spec));
     } else if (!spec.byte_level) {

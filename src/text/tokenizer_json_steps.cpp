@@ -128,6 +128,9 @@ Result<std::optional<std::vector<PreTokenizerStep>>> read_split(const JsonCursor
     } else if (type == "BertPreTokenizer") {
         steps.push_back({.match = Match::spaces, .behavior = Behavior::removed});
         steps.push_back({.match = Match::punctuation});
+    } else if (type == "FixedLength") {
+        HEARTH_TRY(const std::int64_t length, at.integer_or("length", 5, 1, 1 << 15));
+        steps.push_back({.pattern = fmt::format("(?s:.{{1,{}}})", length)});
     } else if (type == "CharDelimiterSplit") {
         HEARTH_TRY(std::string delimiter, required_text(at, "delimiter"));
         steps.push_back(
@@ -257,9 +260,6 @@ Status read_normalizer(const JsonCursor& at, TokenizerSpec& spec, int depth) {
 
 Status read_pre_tokenizer(const JsonCursor& at, TokenizerSpec& spec, int depth) {
     HEARTH_TRY(const std::string type, type_of(at));
-    if (spec.byte_level)
-        return fail(Fault::unsupported, "{}: expected ByteLevel to be the last step, saw {} after it",
-                    at.where(), quoted(type));
     if (type == "Sequence")
         return for_each_part(at, "pretokenizers", depth, [&](const JsonCursor& part) {
             return read_pre_tokenizer(part, spec, depth + 1);
@@ -275,11 +275,11 @@ Status read_pre_tokenizer(const JsonCursor& at, TokenizerSpec& spec, int depth) 
         return {};
     }
     if (type != "ByteLevel") return not_supported(at, type);
-    spec.byte_level = true;
     HEARTH_TRY(const bool prefix, at.boolean_or("add_prefix_space", true));
     if (prefix) spec.pre_tokenizer.push_back({.kind = PreTokenizerStep::Kind::prefix_space});
     HEARTH_TRY(const bool use_regex, at.boolean_or("use_regex", true));
     if (use_regex) spec.pre_tokenizer.push_back({.pattern = std::string(kPatternGpt2)});
+    spec.pre_tokenizer.push_back({.kind = PreTokenizerStep::Kind::byte_letters});
     return {};
 }
 
@@ -289,7 +289,11 @@ Status read_decoder(const JsonCursor& at, TokenizerSpec& spec, int depth) {
     if (type == "Sequence")
         return for_each_part(at, "decoders", depth,
                              [&](const JsonCursor& part) { return read_decoder(part, spec, depth + 1); });
-    if (type == "ByteLevel" || type == "Fuse") return {};
+    if (type == "Fuse") return {};
+    if (type == "ByteLevel") {
+        decoding.byte_letters = true;
+        return {};
+    }
     if (type == "ByteFallback") {
         decoding.bytes = true;
         return {};

@@ -46,6 +46,7 @@ struct PreTokenizerStep {
     enum class Kind {
         split,
         prefix_space,  // a space before each word that does not begin with one
+        byte_letters,  // each byte becomes its letter in GPT-2's byte alphabet
         metaspace,     // spaces become `pattern`, which may be put first, and words begin at it
     };
     // split: what is matched. spaces: each white space character; punctuation: each punctuation character, as
@@ -73,6 +74,7 @@ struct Decoding {
     std::string unknown = {};      // what `unk` is shown as; empty: as it is spelled
     std::string word_suffix = {};  // this becomes a space before the next token: end of a word ("</w>")
     bool spaced = false;           // a space before each token that does not continue a word
+    bool byte_letters = false;     // tokens are spelled in GPT-2's byte alphabet
     bool bytes = false;            // tokens spelled <0x00> to <0xFF> are bytes
     bool clean_up = false;         // no space before punctuation and English contractions
 };
@@ -83,6 +85,7 @@ struct TokenizerSpec {
         concatenation,  // neighbours merge when their concatenation is a token; highest score, then leftmost
         unigram,        // the segmentation of the highest sum of scores
         wordpiece,      // the longest token from the left
+        wordlevel,      // each word is a token or unknown
     };
     struct Added {
         int id = 0;
@@ -99,7 +102,8 @@ struct TokenizerSpec {
     bool byte_level = true;      // symbols are bytes, and tokens are spelled in GPT-2's byte alphabet
     bool byte_fallback = false;  // what has no token becomes its bytes, tokens spelled <0x00> to <0xFF>
     bool fuse_unknown = false;   // neighbours that have no token become one `unk`
-    bool ignore_merges = false;  // a word that is a token is that token, whatever the merges say
+    bool added_in_model = false;  // added tokens that the vocabulary has are also tokens that words become
+    bool ignore_merges = false;   // a word that is a token is that token, whatever the merges say
     std::vector<std::string> tokens = {};                          // by id; empty for an id without a token
     std::vector<std::pair<std::string, std::string>> merges = {};  // bpe
     std::vector<double> scores = {};                               // by id: concatenation, unigram

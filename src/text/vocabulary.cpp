@@ -99,6 +99,10 @@ std::string Tokenizer::Impl::decoded(int id, bool is_first) const {
         auto raw = bytes_of_spelling(text);
         return raw ? std::move(*raw) : text;
     }
+    if (decoding.byte_letters) {
+        auto raw = bytes_of_spelling(text);
+        return raw ? std::move(*raw) : text;
+    }
     if (decoding.bytes)
         if (const auto byte = byte_of_name(text)) return std::string(1, static_cast<char>(*byte));
     const bool at_first = is_first && decoding.start != Decoding::Start::strip;
@@ -129,7 +133,12 @@ void Tokenizer::Impl::index_surfaces() {
     const std::size_t n = spec.tokens.size();
     for (std::size_t id = 0; id < n; ++id)
         if (!spec.tokens[id].empty()) bytes[id] = decoded(static_cast<int>(id), false);
+    std::vector<bool> left_out(n);
     for (const TokenizerSpec::Added& token : spec.added) {
+        // What the vocabulary of the model has not, no word becomes.
+        const std::string& spelling = spec.tokens[static_cast<std::size_t>(token.id)];
+        if (spec.added_in_model ? spelling.empty() : token.special)
+            left_out[static_cast<std::size_t>(token.id)] = true;
         std::string& text = bytes[static_cast<std::size_t>(token.id)];
         text = spec.decoding.spaced ? " " + token.content : token.content;
         if (spec.tokens[static_cast<std::size_t>(token.id)].empty())
@@ -137,7 +146,6 @@ void Tokenizer::Impl::index_surfaces() {
     }
     if (spec.unk && !spec.decoding.unknown.empty() && static_cast<std::size_t>(*spec.unk) < n)
         bytes[static_cast<std::size_t>(*spec.unk)] = spec.decoding.unknown;
-    std::vector<bool> left_out(n);
     for (const int id : spec.unmatched)
         if (id >= 0 && static_cast<std::size_t>(id) < n) left_out[static_cast<std::size_t>(id)] = true;
     id_of_byte.fill(kNoToken);
@@ -146,15 +154,14 @@ void Tokenizer::Impl::index_surfaces() {
         const auto own = static_cast<int>(id);
         if (spec.byte_level) {
             const auto raw = bytes_of_spelling(spec.tokens[id]);
-            if (!raw || raw->empty() || *raw != bytes[id]) continue;
+            if (!raw || raw->empty() || (!spec.added_in_model && *raw != bytes[id]) || left_out[id]) continue;
             if (raw->size() == 1) id_of_byte[static_cast<unsigned char>(raw->front())] = own;
-            if (special[id] == 0 && !left_out[id]) surfaces[id] = *raw;
+            surfaces[id] = *raw;
             continue;
         }
         const auto byte = spec.byte_fallback ? byte_of_name(spec.tokens[id]) : std::nullopt;
         if (byte) id_of_byte[*byte] = own;
-        if (special[id] == 0 && !left_out[id] && is_valid_utf8(spec.tokens[id]))
-            surfaces[id] = spec.tokens[id];
+        if (!left_out[id] && is_valid_utf8(spec.tokens[id])) surfaces[id] = spec.tokens[id];
     }
     has_all_bytes = std::none_of(id_of_byte.begin(), id_of_byte.end(), [](int id) { return id == kNoToken; });
     if (spec.byte_level && spec.model == Model::bpe && !spec.ignore_merges)

@@ -86,5 +86,31 @@ TEST_P(Families, TakeAMegabyteWordInTime) {
 INSTANTIATE_TEST_SUITE_P(Each, Families, testing::ValuesIn(kFamilies),
                          [](const auto& family) { return std::string(family.param); });
 
+// Random models, normalizers, pre-tokenizers, post-processors and added tokens, against `tokenizers`.
+TEST(RandomTokenizers, EncodeAsTokenizersDoes) {
+    const auto text = read_text(tests::fixture("text/random_tokenizers.json"), 16 << 20);
+    ASSERT_OK(text);
+    const Json fixture = parse_json(*text, "random_tokenizers").value();
+    for (const Json& one : fixture.at("tokenizers").get_array()) {
+        const std::string json = to_json(one.at("json"));
+        auto spec = read_tokenizer_json(json, {}, "random");
+        ASSERT_OK(spec);
+        const auto tokenizer = Tokenizer::make(std::move(*spec));
+        ASSERT_OK(tokenizer);
+        const bool add_special = one.at("add_special").get_bool();
+        for (const Json& pair : one.at("cases").get_array()) {
+            const std::string given(pair.at(0).get_string());
+            std::vector<int> expected;
+            for (const Json& id : pair.at(1).get_array()) expected.push_back(static_cast<int>(id.as_int64()));
+            const auto ids = tokenizer->encode(given, {.parse_special = true, .add_special = add_special});
+            // A byte without a token is an error here, where the reference drops it.
+            if (!ids && ids.error().message.find("a token for each byte") != std::string::npos) continue;
+            ASSERT_OK(ids);
+            EXPECT_EQ(*ids, expected) << given << "\n" << json.substr(0, 2000);
+        }
+    }
+    EXPECT_EQ(fixture.at("tokenizers").get_array().size(), 24u);
+}
+
 }  // namespace
 }  // namespace hearth::text
