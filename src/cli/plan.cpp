@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "base/file.h"
 #include "base/machine.h"
 #include "cli/command.h"
 #include "cli/engine_flags.h"
@@ -17,7 +18,7 @@ namespace hearth::cli {
 namespace {
 
 struct Options {
-    std::string model, on, type, score, calibrate;
+    std::string model, on, type, score, calibrate, html;
     std::int64_t context = 0;
     int sequences = 0;
     std::optional<kernels::KvType> kv;
@@ -43,8 +44,10 @@ Status apply_flags(const Options& options, plan::OutlookRequest& request) {
     return {};
 }
 
-Result<int> print_outlook(const plan::OutlookRequest& request, const GlobalOptions& global) {
+Result<int> print_outlook(const Options& options, const plan::OutlookRequest& request,
+                          const GlobalOptions& global) {
     HEARTH_TRY(const plan::Outlook outlook, plan::outlook(request));
+    if (!options.html.empty()) HEARTH_TRY_STATUS(write_whole(options.html, plan::outlook_html(outlook)));
     HEARTH_TRY_STATUS(global.json ? print_json(plan::outlook_json(outlook))
                                   : print(plan::outlook_text(outlook)));
     return 0;
@@ -63,7 +66,7 @@ Result<plan::ModelShape> shape_of(const Options& options) {
 Result<int> run_scenario(const Options& options, const GlobalOptions& global) {
     HEARTH_TRY(plan::Scenario scenario, plan::read_scenario(options.model));
     HEARTH_TRY_STATUS(apply_flags(options, scenario.request));
-    return print_outlook(scenario.request, global);
+    return print_outlook(options, scenario.request, global);
 }
 
 // On devices of the table: from the model's headers or config, no weights read.
@@ -71,7 +74,7 @@ Result<int> run_elsewhere(const Options& options, const GlobalOptions& global) {
     plan::OutlookRequest request;
     HEARTH_TRY(request.shape, shape_of(options));
     HEARTH_TRY_STATUS(apply_flags(options, request));
-    return print_outlook(request, global);
+    return print_outlook(options, request, global);
 }
 
 Result<engine::Ceilings> measured_ceilings(const Options& options, const GlobalOptions& global) {
@@ -103,7 +106,7 @@ Result<int> run_here_from_config(const Options& options, const GlobalOptions& gl
     request.devices = {{here, 1}};
     request.host_bytes = here.memory_bytes;
     HEARTH_TRY_STATUS(apply_flags(options, request));
-    return print_outlook(request, global);
+    return print_outlook(options, request, global);
 }
 
 // Here: measured ceilings, and the sums of the program that would run.
@@ -139,8 +142,10 @@ Result<int> run(const Options& options, const GlobalOptions& global) {
         std::error_code error;
         const bool weights =
             is_ember(options) || (fs::exists(options.model, error) && !options.model.ends_with(".json"));
-        return weights && options.type.empty() ? run_here(options, global)
-                                               : run_here_from_config(options, global);
+        // A page shows terms and types, which come from the model's shape.
+        return weights && options.type.empty() && options.html.empty()
+                   ? run_here(options, global)
+                   : run_here_from_config(options, global);
     }
     HEARTH_TRY(const plan::Score score, plan::score_file(options.score));
     HEARTH_TRY_STATUS(global.json ? print_json(plan::score_json(score)) : print(plan::score_text(score)));
@@ -176,6 +181,7 @@ Action setup(CLI::App& app, const GlobalOptions& global) {
     app.add_flag("--tensor-parallel", options->tensor_parallel, "split each layer over the devices");
     app.add_option("--calibrate", options->calibrate,
                    "the --json of `hearth bench` on another model here: expected speeds beside the ceilings");
+    app.add_option("--html", options->html, "write a page with bars of memory and of a step's time");
     app.add_option("--score", options->score,
                    "predict every row of a file of measured points; print the errors");
     return [options, &global] { return run(*options, global); };

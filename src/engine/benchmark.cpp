@@ -29,31 +29,6 @@ double kv_bytes_of_position(const models::Program& program, kernels::KvType kv) 
     return bytes / kernels::kKvBlockTokens;
 }
 
-// Multiplications and additions of n tokens of one sequence from `depth` on; the head for `n_logits` of them.
-double operations(const models::Program& program, double depth, double n, double n_logits) {
-    double sum = 0, rows = n;
-    for (const models::Op& op : program.ops) {
-        if (op.kind == models::OpKind::select_rows) rows = n_logits;
-        if (op.kind == models::OpKind::linear) {
-            const auto& shape = program.tensors[static_cast<std::size_t>(op.weight)].shape;
-            sum += 2 * static_cast<double>(shape.n_elems()) * rows;
-        }
-        if (op.kind == models::OpKind::experts) {
-            const models::ExpertsSpec& spec = program.experts[static_cast<std::size_t>(op.spec)];
-            const auto width = static_cast<double>(program.values[static_cast<std::size_t>(op.a)].width);
-            sum += 2 * 3 * width * static_cast<double>(spec.d_ff) * spec.router.top_k * rows;
-        }
-        if (op.kind == models::OpKind::attention) {  // q k^T and p v, over what each token sees
-            const auto width = static_cast<double>(program.values[static_cast<std::size_t>(op.a)].width);
-            double seen = depth + (n + 1) / 2;
-            const int window = program.states[static_cast<std::size_t>(op.state)].window;
-            if (window > 0) seen = std::min(seen, static_cast<double>(window));
-            sum += 4 * width * seen * n;
-        }
-    }
-    return sum;
-}
-
 // Most products decide: a model has one type for its linears, some have another for the head.
 std::string_view arithmetic_of(const models::Model& model, const EngineOptions& options,
                                const Ceilings& ceilings) {
@@ -139,7 +114,7 @@ class Bench {
         runs.into(point);
         consumption.into(point);
         const auto n = static_cast<double>(tokens);
-        point.operations_per_token = operations(program(), 0, n, 1) / n;
+        point.operations_per_token = program().operations(0, n, 1) / n;
         // Each chunk reads the weights once; its tokens share them.
         const double steps = (n + engine_.options().chunk_tokens - 1) / engine_.options().chunk_tokens;
         point.bytes_per_step =
@@ -187,7 +162,7 @@ class Bench {
         const double mean_depth =
             start_depth + (batch > 1 ? head_start / 2.0 : 0) + point.tokens * options_.repeats / 2.0;
         point.bytes_per_step = weight_bytes(batch) + kv_bytes() * mean_depth * batch;
-        point.operations_per_token = operations(program(), mean_depth, 1, 1);
+        point.operations_per_token = program().operations(mean_depth, 1, 1);
         point.bytes_per_second = point.bytes_per_step * point.tokens_per_second / batch;
         finish(point);
         return point;
@@ -195,13 +170,14 @@ class Bench {
 
   private:
     [[nodiscard]] const models::Program& program() const { return engine_.model().program; }
-    // Read by a step of n tokens: of experts, those that some token chose, as chance has it.
+    // Read by a step of n tokens: of experts, those that some token chose, as chance has it. The model's
+    // figure is that of one token.
     [[nodiscard]] double weight_bytes(double n_tokens) const {
         auto bytes = static_cast<double>(engine_.model().weight_bytes);
         for (std::size_t i = 0; i < program().tensors.size(); ++i)
             if (const double used = program().tensors[i].used; used < 1)
-                bytes -= static_cast<double>(engine_.model().tensors[i].matrix.bytes()) *
-                         std::pow(1 - used, n_tokens);
+                bytes += static_cast<double>(engine_.model().tensors[i].matrix.bytes()) *
+                         (1 - std::pow(1 - used, n_tokens) - used);
         return bytes;
     }
     [[nodiscard]] double kv_bytes() const { return kv_bytes_of_position(program(), *engine_.options().kv); }

@@ -80,6 +80,55 @@ std::int64_t Program::kv_bytes_per_token(int bytes_per_element) const {
     return bytes;
 }
 
+double Program::operations(double depth, double n, double n_logits) const {
+    const auto width = [&](ValueId id) {
+        return static_cast<double>(values[static_cast<std::size_t>(id)].width);
+    };
+    double sum = 0, rows = n;
+    for (const Op& op : ops) {
+        double seen = depth + (n + 1) / 2;
+        switch (op.kind) {
+            case OpKind::select_rows:
+                rows = n_logits;
+                break;
+            case OpKind::linear:
+                sum += 2 * static_cast<double>(tensors[static_cast<std::size_t>(op.weight)].shape.n_elems()) *
+                       rows;
+                break;
+            case OpKind::experts: {
+                const ExpertsSpec& spec = experts[static_cast<std::size_t>(op.spec)];
+                sum += 2 * 3 * width(op.a) * static_cast<double>(spec.d_ff) * spec.router.top_k * rows;
+                break;
+            }
+            case OpKind::attention: {  // q k^T and p v, over what each token sees
+                const int window = states[static_cast<std::size_t>(op.state)].window;
+                if (window > 0) seen = std::min(seen, static_cast<double>(window));
+                sum += 4 * width(op.a) * seen * n;
+                break;
+            }
+            case OpKind::latent_attention: {  // to and from the latents, and over them
+                const LatentSpec& l = latents[static_cast<std::size_t>(op.spec)];
+                if (l.top_k > 0) seen = std::min(seen, static_cast<double>(l.top_k));
+                sum +=
+                    2 * static_cast<double>(tensors[static_cast<std::size_t>(op.weight)].shape.n_elems()) * n;
+                sum += 2.0 * op.n_heads * (2.0 * l.rank + l.rope) * seen * n;
+                break;
+            }
+            case OpKind::index_positions:
+                sum += 2 * width(op.a) * seen * n;
+                break;
+            case OpKind::delta_rule: {  // decay, read, correct and read a state a head
+                const DeltaSpec& d = deltas[static_cast<std::size_t>(op.spec)];
+                sum += 7.0 * d.v_heads * d.k_dim * d.v_dim * n;
+                break;
+            }
+            default:
+                break;
+        }
+    }
+    return sum;
+}
+
 std::vector<bool> Program::multiplied() const {
     std::vector<bool> is(tensors.size());
     const auto mark = [&](TensorId id) { is[static_cast<std::size_t>(id)] = true; };

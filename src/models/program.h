@@ -209,6 +209,9 @@ struct Program {
     bool bidirectional = false;  // a text is one step
     [[nodiscard]] std::int64_t output_width() const { return values[static_cast<std::size_t>(logits)].width; }
     [[nodiscard]] std::int64_t kv_bytes_per_token(int bytes_per_element) const;
+    // Multiplications and additions of n tokens of one sequence from `depth` on; the head for n_logits of
+    // them.
+    [[nodiscard]] double operations(double depth, double n_tokens, double n_logits) const;
     // Which tensors some operation multiplies by, by TensorId: those that are packed for the kernels.
     [[nodiscard]] std::vector<bool> multiplied() const;
 };

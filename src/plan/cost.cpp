@@ -70,7 +70,7 @@ Status check(CostInputs inputs) {
                         hours == &inputs.power.price_by_hour ? "price_by_hour" : "busy_by_hour",
                         hours->size());
     }
-    if (inputs.hardware.resale > *inputs.hardware.price)
+    if (inputs.hardware.parts.empty() && inputs.hardware.resale > *inputs.hardware.price)
         return fail(Fault::usage, "hardware.resale: expected at most the price, {:g}, saw {:g}",
                     *inputs.hardware.price, inputs.hardware.resale);
     if (inputs.power.idle_watts > *inputs.power.load_watts)
@@ -129,6 +129,47 @@ double api_per_million(const CostInputs& in) {
            (1 - in.api.batch_share * in.api.batch_discount);
 }
 
+// Failures over the hardware's months come as chance has it (Poisson).
+struct Spares {
+    double covered = 0;  // share of the failures that take a spare
+    int for_95 = 0;
+};
+Spares spares_of(const CostInputs& in) {
+    Spares out;
+    const double mean = in.failures.annual_rate * *in.hardware.months / 12;
+    if (mean <= 0) return out;
+    const double kept = std::floor(in.failures.spares);
+    // P(n) by recurrence; beyond 500 expected failures the mean is what happens.
+    if (mean > 500) return {std::min(1.0, kept / mean), static_cast<int>(mean + 1.645 * std::sqrt(mean))};
+    double p = std::exp(-mean), below = p, used = 0;
+    bool found = below >= 0.95;
+    for (int n = 1; n < 2000; ++n) {
+        p *= mean / n;
+        used += p * std::min(static_cast<double>(n), kept);
+        below += p;
+        if (!found && below >= 0.95) {
+            out.for_95 = n;
+            found = true;
+        }
+    }
+    out.covered = std::min(1.0, used / mean);
+    return out;
+}
+
+// Watts at the wall from a run's energy counters, where the rest of the machine is told.
+void use_counters(CostInputs& in) {
+    if (!in.power.rest_watts || !(in.power.supply_efficiency > 0)) return;
+    const auto wall = [&](double counted) {
+        return (counted + *in.power.rest_watts) / in.power.supply_efficiency;
+    };
+    if (in.speed.counted_prefill_watts && !in.power.prefill_watts)
+        in.power.prefill_watts = wall(*in.speed.counted_prefill_watts);
+    if (in.speed.counted_decode_watts && !in.power.decode_watts)
+        in.power.decode_watts = wall(*in.speed.counted_decode_watts);
+    if (!in.power.load_watts && in.power.prefill_watts && in.power.decode_watts)
+        in.power.load_watts = std::max(*in.power.prefill_watts, *in.power.decode_watts);
+}
+
 void find_break_even(CostReport& r) {
     const auto& in = r.inputs;
     const Tariff price = tariff(in);
@@ -141,7 +182,7 @@ void find_break_even(CostReport& r) {
     }
     const double net = r.api_bill - r.energy - r.fixed;
     if (net > 0) {
-        r.payback_months = *in.hardware.price / net;
+        r.payback_months = (*in.hardware.price + r.spares_price) / net;
         r.payback_within_life = *r.payback_months <= *in.hardware.months;
     }
 }
@@ -208,6 +249,14 @@ const std::vector<CostField>& cost_fields() {
          nullptr, [](In& i) -> double& { return i.failures.replacement; }},
         {"failures.downtime_hours", "--downtime", "hours each takes (default 0)", 0, 8760, false, nullptr,
          [](In& i) -> double& { return i.failures.downtime_hours; }},
+        {"failures.spares", "--spares", "replacements bought at the start (default 0)", 0, 1e4, false,
+         nullptr, [](In& i) -> double& { return i.failures.spares; }},
+        {"power.rest_watts", "--rest-watts",
+         "what energy counters of --measured do not see, before the supply", 0, 1e9, false,
+         [](In& i) -> Maybe& { return i.power.rest_watts; }, nullptr, true},
+        {"power.supply_efficiency", "--supply-efficiency",
+         "of the power supply, with --rest-watts (default 0.9)", 0, 1, true, nullptr,
+         [](In& i) -> double& { return i.power.supply_efficiency; }},
         {"people.hours_per_month", "--admin-hours", "of work a month (default 0)", 0, 744, false, nullptr,
          [](In& i) -> double& { return i.people.hours_per_month; }},
         {"people.hourly_rate", "--hourly-rate", "what an hour costs (default 0)", 0, 1e6, false, nullptr,
@@ -256,8 +305,9 @@ Result<CostReport> cost(const CostInputs& given) {
                       std::pow(1 - part.decline_per_year, years);
         }
         inputs.hardware.price = price;
-        inputs.hardware.resale = std::min(resale, price);
+        inputs.hardware.resale = resale;  // parts may have gained
     }
+    use_counters(inputs);
     if (!inputs.power.price_per_kwh && !inputs.power.price_by_hour.empty())
         inputs.power.price_per_kwh = tariff(inputs).waiting;
     HEARTH_TRY_STATUS(check(inputs));
@@ -275,8 +325,13 @@ Result<CostReport> cost(const CostInputs& given) {
     r.api_per_million_output = api_per_million(inputs);
     r.api_bill = millions_made * r.api_per_million_output;
     r.people = inputs.people.hours_per_month * inputs.people.hourly_rate;
+    const auto spares = spares_of(inputs);
+    r.spares_for_95 = spares.for_95;
+    r.spares_price = std::floor(inputs.failures.spares) * inputs.failures.replacement;
+    r.capital += r.spares_price / *inputs.hardware.months;
     r.failures = inputs.failures.annual_rate / 12 *
-                 (inputs.failures.replacement + inputs.failures.downtime_hours / kHoursPerMonth * r.api_bill);
+                 (inputs.failures.replacement * (1 - spares.covered) +
+                  inputs.failures.downtime_hours / kHoursPerMonth * r.api_bill);
     r.fixed = inputs.hardware.fixed_per_month + r.people + r.failures;
     r.total = r.capital + r.energy + r.fixed;
     r.api_per_million = r.api_per_million_output / (1 + ratio);

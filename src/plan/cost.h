@@ -43,8 +43,12 @@ struct CostInputs {
         std::optional<double> price_per_kwh;
         std::optional<double> prefill_watts, decode_watts;  // where they differ from load_watts
         std::optional<double>
-            parked_watts;    // waiting with the model loaded, where that differs from idle_watts
-        double cooling = 0;  // watts of cooling for each watt
+            parked_watts;  // waiting with the model loaded, where that differs from idle_watts
+        // What energy counters of a measured run do not see (boards, disks, fans), and the supply's
+        // efficiency.
+        std::optional<double> rest_watts;
+        double supply_efficiency = 0.9;
+        double cooling = 0;                 // watts of cooling for each watt
         std::vector<double> price_by_hour;  // 24 tariffs, in place of price_per_kwh
         std::vector<double> busy_by_hour;   // 24 weights of when the work comes; empty: evenly
     } power;
@@ -52,6 +56,7 @@ struct CostInputs {
         std::optional<double> prefill_tokens_per_second;  // of all sequences together
         std::optional<double> decode_tokens_per_second;   // of all sequences together
         std::string source = "given";                     // "given" or where they were measured
+        std::optional<double> counted_prefill_watts, counted_decode_watts;  // by energy counters of that run
     } speed;
     struct {
         std::optional<double> utilisation;              // share of the hours that it computes, 0..1, or
@@ -71,6 +76,8 @@ struct CostInputs {
         double annual_rate = 0;     // failures a year
         double replacement = 0;     // what one costs
         double downtime_hours = 0;  // of each: the API serves meanwhile
+        double spares =
+            0;  // bought at the start, at a replacement's price each; the first failures take them
     } failures;
     struct {
         double hours_per_month = 0, hourly_rate = 0;
@@ -93,6 +100,8 @@ struct CostReport {
     double energy_kwh = 0, energy = 0;  // at this utilisation
     double fixed = 0, total = 0;        // fixed: with people and failures
     double people = 0, failures = 0;    // of it
+    double spares_price = 0;            // of the price
+    int spares_for_95 = 0;              // spares that suffice in 95 of 100 lives of the hardware
     double resale = 0;                  // at the end
     double api_bill = 0, saving = 0;    // api_bill - total
     // Per million output tokens together with their input, absent when nothing is made:
@@ -126,6 +135,7 @@ double cost_at_utilisation(const CostReport& report, double utilisation);
 // Reads a TOML file over `inputs`, keeping what the file does not name. An unknown key or a value of the
 // wrong type is an error with its line.
 Status read_cost_file(const std::filesystem::path& path, CostInputs& inputs);
+Status read_cost_text(std::string_view text, const std::filesystem::path& path, CostInputs& inputs);
 // Takes prefill_tokens_per_second and decode_tokens_per_second from a JSON file as `hearth bench --json`
 // writes.
 Status read_measured_speed(const std::filesystem::path& path, CostInputs& inputs);

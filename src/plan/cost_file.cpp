@@ -110,6 +110,10 @@ Status read_value(const fs::path& path, const std::string& name, const toml::nod
 
 Status read_cost_file(const fs::path& path, CostInputs& inputs) {
     HEARTH_TRY(const std::string text, read_text(path, std::uint64_t{1} << 20));
+    return read_cost_text(text, path, inputs);
+}
+
+Status read_cost_text(std::string_view text, const fs::path& path, CostInputs& inputs) {
     try {
         const toml::table table = toml::parse(text, path.string());
         for (const auto& [key, node] : table) {
@@ -146,6 +150,20 @@ Status read_measured_speed(const fs::path& path, CostInputs& inputs) {
     HEARTH_TRY(inputs.speed.prefill_tokens_per_second, prefill.number());
     HEARTH_TRY(inputs.speed.decode_tokens_per_second, decode.number());
     inputs.speed.source = "measured, " + path.string();
+    // Watts of the first prefill and decode, where counters could be read.
+    const auto points = root.find("points");
+    if (!points || !points->value().is_array()) return {};
+    HEARTH_TRY(const std::size_t n, points->array_size());
+    for (std::size_t i = 0; i < n; ++i) {
+        HEARTH_TRY(const JsonCursor point, points->at(i));
+        HEARTH_TRY(const std::string phase, point.string_or("phase", ""));
+        const auto watts = point.find("watts");
+        if (!watts || watts->is_null()) continue;
+        HEARTH_TRY(const double seen, watts->number());
+        auto& to =
+            phase == "prefill" ? inputs.speed.counted_prefill_watts : inputs.speed.counted_decode_watts;
+        if (!to && seen > 0) to = seen;
+    }
     return {};
 }
 

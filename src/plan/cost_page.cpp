@@ -1,26 +1,16 @@
-// plan/cost_page.cpp - the study as one HTML page: cumulative saving with its band, cost by utilisation,
+// plan/cost_page.cpp - the study as one HTML page: cumulative costs with their bands, cost by utilisation,
 // tornado.
 #include <algorithm>
 #include <cmath>
 
 #include "base/terminal.h"
 #include "plan/cost_report.h"
+#include "plan/page.h"
 
 namespace hearth::plan {
 namespace {
 
 constexpr double kWidth = 720, kHeight = 300, kLeft = 80, kRight = 20, kTop = 20, kBottom = 40;
-
-std::string escaped(std::string_view text) {
-    std::string out;
-    for (const char c : text)
-        out += c == '<'   ? "&lt;"
-               : c == '>' ? "&gt;"
-               : c == '&' ? "&amp;"
-               : c == '"' ? "&quot;"
-                          : std::string(1, c);
-    return out;
-}
 
 // A plot's frame: numbers to places, axes with round ticks.
 struct Frame {
@@ -48,31 +38,47 @@ struct Frame {
     }
 };
 
-std::string cumulative(const CostStudy& study) {
-    const auto& months = study.investment.months;
-    std::vector<double> sums;
-    double sum = -study.investment.own_capital;
-    for (const MonthFlow& month : months) sums.push_back(sum += month.net());
-    double low = -study.investment.own_capital, high = 0;
-    for (const double v : sums) low = std::min(low, v), high = std::max(high, v);
-    const auto* band = study.monte_carlo ? &study.monte_carlo->cumulative : nullptr;
-    if (band != nullptr)
-        for (const Quantiles& q : *band) low = std::min(low, q.p5), high = std::max(high, q.p95);
-    const Frame f{0, static_cast<double>(months.size()), low, std::max(high, low + 1)};
-    std::string out = f.open("Saved against the API, less the capital, by month");
-    if (band != nullptr) {
+// One line of sums by month, and the band that nine in ten draws stay in.
+std::string curve(const Frame& f, const std::vector<double>& sums, const std::vector<Quantiles>* band,
+                  std::string_view kind) {
+    std::string out;
+    if (band != nullptr && !band->empty()) {
         std::string upper, lower;
         for (std::size_t m = 0; m < band->size(); ++m) {
             const double x = f.x(static_cast<double>(m + 1));
             upper += fmt::format("{:.1f},{:.1f} ", x, f.y((*band)[m].p95));
             lower = fmt::format("{:.1f},{:.1f} ", x, f.y((*band)[m].p5)) + lower;
         }
-        out += fmt::format("<polygon class=\"band\" points=\"{}{}\"/>", upper, lower);
+        out += fmt::format("<polygon class=\"band {}\" points=\"{}{}\"/>", kind, upper, lower);
     }
-    std::string line = fmt::format("{:.1f},{:.1f} ", f.x(0), f.y(-study.investment.own_capital));
+    std::string line;
     for (std::size_t m = 0; m < sums.size(); ++m)
-        line += fmt::format("{:.1f},{:.1f} ", f.x(static_cast<double>(m + 1)), f.y(sums[m]));
-    out += fmt::format("<polyline class=\"line\" points=\"{}\"/>", line);
+        line += fmt::format("{:.1f},{:.1f} ", f.x(static_cast<double>(m)), f.y(sums[m]));
+    return out + fmt::format("<polyline class=\"line {}\" points=\"{}\"/>", kind, line);
+}
+
+std::string cumulative(const CostStudy& study) {
+    const auto& months = study.investment.months;
+    std::vector<double> own = {study.investment.own_capital}, api = {0};
+    for (const MonthFlow& month : months) {
+        own.push_back(own.back() + month.local + month.loan);
+        api.push_back(api.back() + month.api);
+    }
+    const MonteCarlo* mc = study.monte_carlo ? &*study.monte_carlo : nullptr;
+    double high = std::max({own.back(), api.back(), own.front(), 1.0});
+    if (mc != nullptr)
+        for (const auto* band : {&mc->cumulative_own, &mc->cumulative_api})
+            for (const Quantiles& q : *band) high = std::max(high, q.p95);
+    const Frame f{0, static_cast<double>(months.size()), 0, high};
+    std::string out = f.open(fmt::format("Paid by month, {}: own hardware and {}",
+                                         study.report.inputs.currency, study.report.inputs.api.name));
+    out += curve(f, api, mc != nullptr ? &mc->cumulative_api : nullptr, "theirs");
+    out += curve(f, own, mc != nullptr ? &mc->cumulative_own : nullptr, "");
+    out += fmt::format(
+        "<text x=\"{0}\" y=\"{1}\" class=\"label\">own hardware: the solid line; {2}: the dashed "
+        "one{3}</text>",
+        kLeft + 8, kTop - 8, escaped(study.report.inputs.api.name),
+        mc != nullptr ? "; bands: nine draws in ten" : "");
     for (std::size_t m = 0; m <= months.size(); m += 12)
         out += fmt::format("<text x=\"{:.1f}\" y=\"{}\" class=\"under\">{}</text>",
                            f.x(static_cast<double>(m)), kHeight - 14, m);
@@ -133,27 +139,12 @@ std::string tornado_plot(const CostStudy& study) {
     return out + "</svg></figure>\n";
 }
 
-constexpr std::string_view kStyle = R"(
-body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
-pre{background:#f6f6f4;padding:1rem;overflow-x:auto;font-size:13px;line-height:1.35}
-figure{margin:2rem 0}figcaption{font-weight:600;margin-bottom:.4rem}svg{width:100%;height:auto}
-.grid{stroke:#ddd}.zero{stroke:#888}.line{fill:none;stroke:#1f5fa8;stroke-width:2.5}.band{fill:#1f5fa8;opacity:.15}
-.api{stroke:#b3541e;stroke-width:2;stroke-dasharray:6 4}.bar{fill:#1f5fa8;opacity:.75}
-text{font:12px system-ui,sans-serif;fill:#444}.tick{text-anchor:end}.under{text-anchor:middle}
-@media(prefers-color-scheme:dark){body{background:#16181a;color:#e6e6e6}pre{background:#202326}text{fill:#bbb}
-.grid{stroke:#333}.line{stroke:#7db3f0}.band,.bar{fill:#7db3f0}.api{stroke:#f0a070}})";
-
 }  // namespace
 
 std::string study_html(const CostStudy& study) {
     set_colours(Colours::never);
     const CostReport& r = study.report;
-    std::string out = fmt::format(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" "
-        "content=\"width=device-width\"><title>What tokens cost</title><style>{}</style><h1>What tokens "
-        "cost</h1>\n"
-        "<p>{}</p>\n",
-        kStyle, escaped(cost_line(r)));
+    std::string out = page_head("What tokens cost") + fmt::format("<p>{}</p>\n", escaped(cost_line(r)));
     if (study.monte_carlo)
         out += fmt::format(
             "<p>Net present value: {:.0f} {} (nine in ten of {} draws, seed {}: {:.0f} to {:.0f}); above "

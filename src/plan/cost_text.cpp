@@ -44,6 +44,26 @@ std::string payback_text(const CostReport& r) {
                            : fmt::format(", longer than the {:g} months of use", *r.inputs.hardware.months));
 }
 
+std::string tariff_text(const CostInputs& in) {
+    const Tariff t = tariff(in);
+    if (in.power.price_by_hour.empty()) return money(t.busy);
+    return fmt::format("{} while it computes and {} while it waits", money(t.busy), money(t.waiting));
+}
+
+std::string fixed_text(const CostReport& r) {
+    std::string out;
+    const auto add = [&](const char* what, double value) {
+        if (value > 0) out += fmt::format("{}{} {}", out.empty() ? "" : ", ", what, money(value));
+    };
+    add("people", r.people);
+    add("failures", r.failures);
+    if (!out.empty()) add("other", r.inputs.hardware.fixed_per_month);
+    if (r.spares_for_95 > 0)
+        out += fmt::format("; {} spare{} suffice{} in 95 of 100 lives", r.spares_for_95,
+                           r.spares_for_95 == 1 ? "" : "s", r.spares_for_95 == 1 ? "s" : "");
+    return out;
+}
+
 }  // namespace
 
 std::string cost_text(const CostReport& r) {
@@ -60,11 +80,12 @@ std::string cost_text(const CostReport& r) {
                money(r.api_per_million)});
     Table month({{c + " per month"}, {"", Align::right}, {""}});
     month.add({"capital", money(r.capital),
-               fmt::format("({} - {}) over {:g} months", money(*r.inputs.hardware.price),
+               fmt::format("({}{} - {}) over {:g} months", money(*r.inputs.hardware.price),
+                           r.spares_price > 0 ? " + " + money(r.spares_price) + " of spares" : "",
                            money(r.inputs.hardware.resale), *r.inputs.hardware.months)});
-    month.add({"energy", money(r.energy),
-               fmt::format("{:.1f} kWh at {}", r.energy_kwh, money(*r.inputs.power.price_per_kwh))});
-    month.add({"fixed", money(r.fixed), ""});
+    month.add(
+        {"energy", money(r.energy), fmt::format("{:.1f} kWh at {}", r.energy_kwh, tariff_text(r.inputs))});
+    month.add({"fixed", money(r.fixed), fixed_text(r)});
     month.add({"own hardware", money(r.total), ""});
     month.add({r.inputs.api.name, money(r.api_bill),
                fmt::format("{} tokens in, {} out", volume(r.input_per_month), volume(r.output_per_month))});
@@ -107,6 +128,8 @@ Json cost_json(const CostReport& r) {
                                        {"energy_kwh", r.energy_kwh},
                                        {"energy", r.energy},
                                        {"fixed", r.fixed},
+                                       {"people", r.people},
+                                       {"failures", r.failures},
                                        {"total", r.total},
                                        {"api", r.api_bill},
                                        {"saving", r.saving}}},
@@ -116,6 +139,8 @@ Json cost_json(const CostReport& r) {
                   {"per_million_tokens", Object{{"own", maybe(r.per_million)},
                                                 {"energy", maybe(r.per_million_energy)},
                                                 {"api", r.api_per_million}}},
+                  {"spares_price", r.spares_price},
+                  {"spares_for_95_percent", r.spares_for_95},
                   {"break_even_output_tokens_per_month", maybe(r.break_even_output)},
                   {"break_even_reachable", r.break_even_reachable},
                   {"payback_months", maybe(r.payback_months)},

@@ -16,6 +16,7 @@ namespace {
 // The engine evaluates prompts in chunks of this size, and its buffers are as long. engine/engine.h,
 // chunk_tokens.
 constexpr std::int64_t kChunkTokens = 256, kHeadRows = 32;
+constexpr double kPromptTokens = 512;
 
 std::uint64_t activation_bytes(const models::Program& program) {
     std::int64_t floats = 0;
@@ -32,7 +33,7 @@ std::uint64_t activation_bytes(const models::Program& program) {
 }
 
 void finish(FitRow& row, const Fit& fit, const std::vector<models::StatePool>& pools,
-            std::int64_t context_max, double flops_per_token) {
+            std::int64_t context_max, const models::Program& program) {
     const FitInputs& in = fit.inputs;
     const auto kept = [&](std::int64_t context) {
         return kept_bytes(
@@ -49,9 +50,11 @@ void finish(FitRow& row, const Fit& fit, const std::vector<models::StatePool>& p
         (ok ? row.context_max : too_long) = middle;
     }
     row.decode_ceiling = in.read_bytes_per_second / static_cast<double>(row.bytes_per_token);
-    row.prefill_ceiling = in.flops_per_second / flops_per_token;
+    // Of a prompt as `hearth bench` has it by default.
+    const double operations = program.operations(0, kPromptTokens, 1) / kPromptTokens;
+    row.prefill_ceiling = in.flops_per_second / operations;
     row.decode_expected = in.run_bytes_per_second / static_cast<double>(row.bytes_per_token);
-    row.prefill_expected = in.run_operations_per_second / flops_per_token;
+    row.prefill_expected = in.run_operations_per_second / operations;
 }
 
 }  // namespace
@@ -95,7 +98,6 @@ Result<Fit> fit(const models::Checkpoint& checkpoint, FitInputs inputs) {
     stored.weights = "as stored";
     nvfp4.weights = "nvfp4";
     bool quantized = false;
-    double flops_per_token = 0;
     for (std::size_t i = 0; i < program.tensors.size(); ++i) {
         const models::TensorSpec& spec = program.tensors[i];
         const std::int64_t n = spec.shape.n_elems();
@@ -119,14 +121,13 @@ Result<Fit> fit(const models::Checkpoint& checkpoint, FitInputs inputs) {
             // Of experts, a token reads those it chose.
             stored.bytes_per_token += static_cast<std::uint64_t>(static_cast<double>(bytes) * spec.used);
             nvfp4.bytes_per_token += static_cast<std::uint64_t>(static_cast<double>(as_nvfp4) * spec.used);
-            flops_per_token += 2.0 * static_cast<double>(n) * spec.used;
         }
     }
     stored.activation_bytes = nvfp4.activation_bytes = activation_bytes(program);
-    finish(stored, out, pools, config.context_max, flops_per_token);
+    finish(stored, out, pools, config.context_max, program);
     out.rows.push_back(stored);
     if (!quantized) {
-        finish(nvfp4, out, pools, config.context_max, flops_per_token);
+        finish(nvfp4, out, pools, config.context_max, program);
         out.rows.push_back(nvfp4);
     }
     return out;

@@ -62,6 +62,12 @@ double annuity(double loan, double rate, double n_months) {
     return loan * rate / (1 - std::pow(1 + rate, -n_months));
 }
 
+double balance(double loan, double rate, double n_months, double after) {
+    if (n_months <= 0 || after >= n_months) return 0;
+    if (rate == 0) return loan * (1 - after / n_months);
+    return annuity(loan, rate, n_months) * (1 - std::pow(1 + rate, after - n_months)) / rate;
+}
+
 double book_value(const CostInputs& in, double months) {
     const double price = *in.hardware.price, life = *in.hardware.months, resale = in.hardware.resale;
     const double t = std::min(months, life), years = t / 12;
@@ -99,7 +105,7 @@ Investment invest(const CostReport& report) {
     const double price = *in.hardware.price, rate = monthly(in.finance.discount_rate);
     const double loan = price * in.finance.loan_share * (in.finance.loan_months > 0 ? 1 : 0);
     const double payment = annuity(loan, monthly(in.finance.loan_rate), in.finance.loan_months);
-    out.own_capital = price - loan;
+    out.own_capital = price - loan + report.spares_price;
     const auto n = static_cast<std::size_t>(std::max(1L, std::lround(*in.hardware.months)));
     for (std::size_t m = 0; m < n; ++m) {
         const auto at = static_cast<double>(m);
@@ -112,9 +118,14 @@ Investment invest(const CostReport& report) {
     }
     const double sold = out.months.back().value;
     out.npv = -out.own_capital + sold * discount(rate, static_cast<double>(n));
+    // A loan that outlives the hardware: what is still owed is paid when it is sold.
+    const double owed =
+        balance(loan, monthly(in.finance.loan_rate), in.finance.loan_months, static_cast<double>(n));
+    const double last = discount(rate, static_cast<double>(n));
+    out.npv -= owed * last;
     double before = book_value(in, 0);
-    // What is lost at once, and the loan, are the same in both views.
-    out.accrual_npv = before - price + loan;
+    // What is lost at once, spares, and the loan, are the same in both views.
+    out.accrual_npv = before - price + loan - report.spares_price - owed * last;
     for (std::size_t m = 0; m < n; ++m) {
         const MonthFlow& flow = out.months[m];
         const double factor = discount(rate, static_cast<double>(m + 1));
@@ -122,7 +133,7 @@ Investment invest(const CostReport& report) {
         out.accrual_npv += (flow.net() - (before - flow.value) - rate * before) * factor;
         before = flow.value;
     }
-    out.irr = rate_of_return(out, sold);
+    out.irr = rate_of_return(out, sold - owed);
     out.payback = payback_at(out.months, out.own_capital, 0);
     out.discounted_payback = payback_at(out.months, out.own_capital, rate);
     out.payback_with_resale = payback_sold(out.months, out.own_capital);

@@ -32,6 +32,8 @@ Investment invest(const CostReport& report);
 
 // What an equal sum a month pays back: a loan at `rate` a month over n months.
 double annuity(double loan, double rate, double n_months);
+// What of it is still owed after so many months.
+double balance(double loan, double rate, double n_months, double after);
 // What the hardware is worth after t months, by its method.
 double book_value(const CostInputs& inputs, double months);
 

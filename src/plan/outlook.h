@@ -50,5 +50,6 @@ Result<Outlook> outlook(const OutlookRequest& request);
 
 std::string outlook_text(const Outlook& outlook);
 Json outlook_json(const Outlook& outlook);
+std::string outlook_html(const Outlook& outlook);  // one page, bars drawn in it, nothing fetched
 
 }  // namespace hearth::plan

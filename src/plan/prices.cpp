@@ -51,8 +51,7 @@ Result<ApiPrice> import_toml(const fs::path& file, const std::string& text) {
 Result<ApiPrice> import_json(const fs::path& file, const std::string& text, std::string_view model) {
     HEARTH_TRY(const Json json, parse_json(text, file.string()));
     if (model.empty())
-        return fail(Fault::usage, "{}: expected the name of a model in it (--api-model), saw none",
-                    file.string());
+        return fail(Fault::usage, "{}: expected the name of a model in it (--api), saw none", file.string());
     HEARTH_TRY(const JsonCursor row, JsonCursor(json, file.string()).at(model));
     HEARTH_TRY(const JsonCursor input, row.at("input_cost_per_token"));
     HEARTH_TRY(const JsonCursor output, row.at("output_cost_per_token"));
@@ -103,6 +102,10 @@ std::vector<ApiPrice> api_prices() {
 
 Result<ApiPrice> import_price(const fs::path& file, std::string_view model) {
     HEARTH_TRY(const std::string text, read_text(file, kPricesBytesMax));
+    return price_of(text, file, model);
+}
+
+Result<ApiPrice> price_of(const std::string& text, const fs::path& file, std::string_view model) {
     Result<ApiPrice> price =
         file.extension() == ".toml" ? import_toml(file, text) : import_json(file, text, model);
     if (!price) return price;

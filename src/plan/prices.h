@@ -28,6 +28,7 @@ std::vector<ApiPrice> api_prices();  // the table in the program
 // `file`: a model's TOML of models.dev, or model_prices_and_context_window.json of LiteLLM (then `model`
 // chooses). Errors: not_found, corrupt, usage.
 Result<ApiPrice> import_price(const std::filesystem::path& file, std::string_view model);
+Result<ApiPrice> price_of(const std::string& text, const std::filesystem::path& file, std::string_view model);
 // By part of the name of provider and model. Errors: not_found (with what there is), usage (several).
 Result<ApiPrice> find_price(std::string_view name);
 

@@ -1,13 +1,12 @@
 // plan/uncertain.cpp - quantiles of each input, a Gaussian copula over them, and what comes out.
 #include "plan/uncertain.h"
 
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include "base/file.h"
 #include "base/rng.h"
+#include "plan/toml_table.h"
 
 namespace hearth::plan {
 namespace {
@@ -162,7 +161,7 @@ Result<MonteCarlo> monte_carlo(const CostInputs& inputs, const Uncertainty& unce
     MonteCarlo out;
     out.seed = seed;
     std::vector<double> npvs, prices, scores(n);
-    std::vector<std::vector<double>> cumulative;
+    std::vector<std::vector<double>> cumulative, own, api;
     int paid = 0, gained = 0;
     std::optional<Error> last;
     for (int draw = 0; draw < draws + out.refused; ++draw) {
@@ -188,11 +187,16 @@ Result<MonteCarlo> monte_carlo(const CostInputs& inputs, const Uncertainty& unce
         if (report->per_million_output) prices.push_back(*report->per_million_output);
         gained += investment.npv > 0 ? 1 : 0;
         paid += investment.payback ? 1 : 0;
-        double sum = -investment.own_capital;
+        double own_sum = investment.own_capital, api_sum = 0;
         for (std::size_t m = 0; m < investment.months.size(); ++m) {
-            sum += investment.months[m].net();
-            if (cumulative.size() <= m) cumulative.emplace_back();
-            cumulative[m].push_back(sum);
+            const MonthFlow& flow = investment.months[m];
+            own_sum += flow.local + flow.loan;
+            api_sum += flow.api;
+            for (auto* sums : {&cumulative, &own, &api})
+                if (sums->size() <= m) sums->emplace_back();
+            cumulative[m].push_back(api_sum - own_sum);
+            own[m].push_back(own_sum);
+            api[m].push_back(api_sum);
         }
     }
     out.draws = draws;
@@ -201,67 +205,65 @@ Result<MonteCarlo> monte_carlo(const CostInputs& inputs, const Uncertainty& unce
     out.pays_off = static_cast<double>(gained) / draws;
     out.pays_back = static_cast<double>(paid) / draws;
     for (auto& month : cumulative) out.cumulative.push_back(quantiles(month));
+    for (auto& month : own) out.cumulative_own.push_back(quantiles(month));
+    for (auto& month : api) out.cumulative_api.push_back(quantiles(month));
     return out;
 }
 
 namespace {
 
-tl::unexpected<Error> fault_at(const fs::path& path, const toml::node& node, std::string_view what) {
-    return fail(Fault::usage, "{}:{}: {}", path.string(), node.source().begin.line, what);
-}
-
-Result<Uncertain> read_input(const fs::path& path, const toml::table& table) {
+Result<Uncertain> read_input(const TomlTable& table) {
     Uncertain input;
-    input.field = table["field"].value_or(std::string());
-    input.source = table["source"].value_or(std::string());
-    const std::string kind = table["kind"].value_or(std::string("uniform"));
+    HEARTH_TRY(input.field, table.text("field"));
+    HEARTH_TRY(input.source, table.text_or("source", ""));
+    HEARTH_TRY(const std::string kind, table.text_or("kind", "uniform"));
     if (kind == "triangular")
         input.kind = Uncertain::Kind::triangular;
     else if (kind == "normal")
         input.kind = Uncertain::Kind::normal;
     else if (kind != "uniform")
-        return fault_at(path, table,
-                        fmt::format("uncertain: expected uniform, triangular or normal, saw \"{}\"", kind));
-    const auto low = table["low"].value<double>(), high = table["high"].value<double>();
-    if (input.field.empty() || !low || !high)
-        return fault_at(path, table, "uncertain: expected field, low and high, saw less");
-    input.low = *low;
-    input.high = *high;
-    input.mode = table["mode"].value_or((*low + *high) / 2);
+        return table.fault("kind", fmt::format("expected uniform, triangular or normal, saw \"{}\"", kind));
+    HEARTH_TRY(input.low, table.number("low"));
+    HEARTH_TRY(input.high, table.number("high"));
+    HEARTH_TRY(input.mode, table.number_or("mode", (input.low + input.high) / 2));
     CostInputs probe;
     if (auto known = set_field(probe, input.field, 1); !known)
-        return fault_at(path, table, known.error().message);
+        return table.fault("field", known.error().message);
+    HEARTH_TRY_STATUS(table.finish());
     return input;
+}
+
+Status read_all(const TomlTable& file, Uncertainty& out) {
+    HEARTH_TRY(const auto inputs, file.tables("uncertain"));
+    for (const TomlTable& table : inputs) {
+        HEARTH_TRY(Uncertain input, read_input(table));
+        out.inputs.push_back(std::move(input));
+    }
+    HEARTH_TRY(const auto pairs, file.tables("correlation"));
+    for (const TomlTable& table : pairs) {
+        Correlation pair;
+        HEARTH_TRY(pair.a, table.text("a"));
+        HEARTH_TRY(pair.b, table.text("b"));
+        HEARTH_TRY(pair.of, table.number("of", -1, 1));
+        HEARTH_TRY_STATUS(table.finish());
+        out.correlations.push_back(std::move(pair));
+    }
+    return {};
 }
 
 }  // namespace
 
-Result<Uncertainty> read_uncertainty(const fs::path& path) {
-    HEARTH_TRY(const std::string text, read_text(path, std::uint64_t{1} << 20));
+Result<Uncertainty> uncertainty_of(std::string_view text, const fs::path& path) {
     Uncertainty out;
-    try {
-        const toml::table file = toml::parse(text, path.string());
-        if (const toml::array* inputs = file["uncertain"].as_array())
-            for (const toml::node& node : *inputs) {
-                if (!node.is_table()) return fault_at(path, node, "uncertain: expected tables [[uncertain]]");
-                HEARTH_TRY(Uncertain input, read_input(path, *node.as_table()));
-                out.inputs.push_back(std::move(input));
-            }
-        if (const toml::array* pairs = file["correlation"].as_array())
-            for (const toml::node& node : *pairs) {
-                const toml::table* table = node.as_table();
-                if (table == nullptr)
-                    return fault_at(path, node, "correlation: expected tables [[correlation]]");
-                out.correlations.push_back({(*table)["a"].value_or(std::string()),
-                                            (*table)["b"].value_or(std::string()),
-                                            (*table)["of"].value_or(0.0)});
-            }
-    } catch (const toml::parse_error& e) {
-        return fail(Fault::usage, "{}:{}: expected valid TOML, saw {}", path.string(), e.source().begin.line,
-                    e.description());
-    }
+    HEARTH_TRY_STATUS(
+        read_toml(text, path.string(), [&](const TomlTable& file) { return read_all(file, out); }));
     HEARTH_TRY_STATUS(check(out).map_error([&](Error e) { return e.at(path.string()); }));
     return out;
+}
+
+Result<Uncertainty> read_uncertainty(const fs::path& path) {
+    HEARTH_TRY(const std::string text, read_text(path, std::uint64_t{1} << 20));
+    return uncertainty_of(text, path);
 }
 
 }  // namespace hearth::plan

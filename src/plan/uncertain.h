@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "plan/investment.h"
@@ -30,6 +31,7 @@ struct Uncertainty {
 };
 // [[uncertain]] and [[correlation]] of a cost file. Errors: usage, with the line.
 Result<Uncertainty> read_uncertainty(const std::filesystem::path& path);
+Result<Uncertainty> uncertainty_of(std::string_view text, const std::filesystem::path& path);
 
 struct TornadoRow {
     std::string field;
@@ -45,10 +47,11 @@ struct Quantiles {
 struct MonteCarlo {
     int draws = 0, refused = 0;  // refused: combinations that make no sense, drawn again
     std::uint64_t seed = 0;
-    Quantiles npv, per_million;         // per million output tokens with their input
-    double pays_off = 0;                // share with an NPV above 0
-    double pays_back = 0;               // share whose capital is paid within the hardware's months
-    std::vector<Quantiles> cumulative;  // of the sum of nets less the capital, by month
+    Quantiles npv, per_million;  // per million output tokens with their input
+    double pays_off = 0;         // share with an NPV above 0
+    double pays_back = 0;        // share whose capital is paid within the hardware's months
+    // By month: of the sum of nets less the capital; of what own hardware and the API have cost by then.
+    std::vector<Quantiles> cumulative, cumulative_own, cumulative_api;
 };
 // Errors: usage (an unknown field, a range that is none, correlations that contradict each other).
 Result<std::vector<TornadoRow>> tornado(const CostInputs& inputs, const Uncertainty& uncertainty);

@@ -122,6 +122,38 @@ TEST_F(CommandsTest, CostStudiesAndClaims) {
     EXPECT_EQ(claims.at("claims").as_array().size(), 12u);
 }
 
+TEST_F(CommandsTest, PlansOfScenarios) {
+    const fs::path examples = source_dir() / "examples", page = folder_ / "plan.html";
+    int n = 0;
+    for (const auto& entry : fs::directory_iterator(examples)) {
+        if (!entry.path().filename().string().starts_with("plan-")) continue;
+        const Outcome ran = run({"--json", "plan", entry.path().string(), "--html", page.string()});
+        ASSERT_EQ(ran.exit_code, 0) << entry.path() << ran.err;
+        EXPECT_GT(ran.json().at("weight_bytes").to_number<double>(), 1e10);
+        EXPECT_NE(read_text(page, 1 << 24).value().find("<svg"), std::string::npos);
+        ++n;
+    }
+    EXPECT_EQ(n, 5);
+    const std::string n1x = (examples / "plan-n1x-70b.toml").string();
+    const auto ceiling = [&](const char* flag, const char* value) {
+        return run({"--json", "plan", n1x, flag, value})
+            .json()
+            .at("decode_ceiling_tokens_per_second")
+            .to_number<double>();
+    };
+    EXPECT_NEAR(ceiling("--bandwidth", "600"), 2 * ceiling("--bandwidth", "300"), 1e-9);
+    EXPECT_EQ(run({"plan", n1x, "--vram", "-1"}).exit_code, 2);
+    EXPECT_EQ(run({"plan", n1x, "--type", "q4_x_s"}).exit_code, 2);
+    EXPECT_EQ(run({"plan", (examples / "none.toml").string()}).exit_code, 3);
+    // A name alone is planned on this machine's processor.
+    const Json here =
+        run({"--json", "plan", "Qwen3-8B", "--type", "nvfp4", "--ram", "64", "--bandwidth", "80"}).json();
+    EXPECT_EQ(here.at("answer").as_string(), "fits");
+    EXPECT_NEAR(here.at("decode_ceiling_tokens_per_second").to_number<double>() *
+                    here.at("bytes_read_per_token").to_number<double>(),
+                80e9, 1);
+}
+
 TEST_F(CommandsTest, MeasuringCommandsSpeakJson) {
     const fs::path record = folder_ / "bench.json";
     const Outcome ran = run({"--json", "bench", "--prompt", "64,16", "--depth", "0,40", "--batch", "1,3",

@@ -222,6 +222,27 @@ TEST_F(CostFileTest, MeasuredSpeedsComeFromTheBench) {
     ASSERT_OK(read_measured_speed(path_, in));
     EXPECT_EQ(*in.speed.decode_tokens_per_second, 81.5);
     EXPECT_EQ(in.speed.source.find("measured"), 0u);
+    EXPECT_FALSE(in.speed.counted_decode_watts.has_value());
+    // Watts of the counters become watts at the wall once the rest of the machine is told: (30 + 50) / 0.8.
+    ASSERT_OK(
+        write_whole(path_, R"({"prefill_tokens_per_second": 900, "decode_tokens_per_second": 81.5, "points": [
+        {"phase": "prefill", "watts": 70}, {"phase": "decode", "watts": 30}, {"phase": "decode", "watts": 99}]})"));
+    in = server();
+    ASSERT_OK(read_measured_speed(path_, in));
+    EXPECT_FALSE(cost(in)->inputs.power.decode_watts.has_value());
+    in.power.rest_watts = 50;
+    in.power.supply_efficiency = 0.8;
+    in.power.idle_watts = 40;
+    in.power.load_watts.reset();
+    const auto r = cost(in);
+    ASSERT_OK(r);
+    EXPECT_DOUBLE_EQ(*r->inputs.power.prefill_watts, 150);
+    EXPECT_DOUBLE_EQ(*r->inputs.power.decode_watts, 100);
+    EXPECT_DOUBLE_EQ(*r->inputs.power.load_watts, 150);
+    ASSERT_OK(
+        write_whole(path_, R"({"prefill_tokens_per_second": 900, "decode_tokens_per_second": 81.5, "points": [
+        {"phase": "decode", "watts": "many"}]})"));
+    EXPECT_NE(read_measured_speed(path_, in).error().message.find("watts"), std::string::npos);
     ASSERT_OK(write_whole(path_, "{\"prefill_tokens_per_second\": 900}"));
     EXPECT_FALSE(read_measured_speed(path_, in).has_value());
 }

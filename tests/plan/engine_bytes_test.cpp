@@ -21,7 +21,8 @@ namespace {
 struct Fixture {
     std::string name;
     fs::path folder;
-    ModelShape shape;  // of the config alone
+    ModelShape shape;          // of the config alone
+    bool other_types = false;  // FP8 and the like, of which files mix several
 };
 
 // The fixtures of families that plans know.
@@ -35,7 +36,9 @@ std::vector<Fixture> fixtures() {
             EXPECT_EQ(shape.error().fault, Fault::unsupported) << shape.error().message;
             continue;
         }
-        out.push_back({entry.path().filename().string(), entry.path(), *shape});
+        const auto* method = config.as_object().if_contains("quantization_config");
+        const bool other = method != nullptr && method->as_object().at("quant_method").as_string() != "mxfp4";
+        out.push_back({entry.path().filename().string(), entry.path(), *shape, other});
     }
     return out;
 }
@@ -54,6 +57,7 @@ TEST(EngineBytes, WeightsAreTheHeaders) {
     std::set<std::string> families, in_gguf;
     for (const Fixture& fixture : fixtures()) {
         SCOPED_TRACE(fixture.name);
+        if (fixture.other_types) continue;
         const auto file = formats::Safetensors::open(fixture.folder);
         ASSERT_OK(file);
         std::uint64_t bytes = 0;

@@ -113,20 +113,56 @@ TEST(Investment, FlatFlowsGiveTheClosedForms) {
 
 TEST(Investment, CashAndAccrualAgreeForEveryMethod) {
     for (const char* method : {"straight_line", "declining", "double_declining", "sum_of_years", "market"})
-        for (const double loan : {0.0, 0.5}) {
+        for (const double loan_months : {0.0, 24.0, 90.0}) {  // the last outlives the hardware
             SCOPED_TRACE(method);
+            const double loan = loan_months > 0 ? 0.5 : 0;
             CostInputs in = server();
             in.hardware.method = method;
             in.finance.discount_rate = 0.09;
             in.finance.loan_share = loan;
             in.finance.loan_rate = 0.06;
-            in.finance.loan_months = 24;
+            in.finance.loan_months = loan_months;
             in.api.price_decline_per_year = 0.2;
             const auto report = cost(in);
             ASSERT_OK(report);
             const Investment i = invest(*report);
             EXPECT_NEAR(i.npv, i.accrual_npv, 1e-6);
         }
+}
+
+// Lent and paid back at the rate that money is worth anyway, a loan changes nothing, whenever it ends.
+TEST(Investment, ALoanAtTheDiscountRateIsWorthNothing) {
+    CostInputs in = server();
+    in.finance.discount_rate = in.finance.loan_rate = 0.07;
+    const double without = invest(*cost(in)).npv;
+    in.finance.loan_share = 0.8;
+    for (const double months : {1.0, 36.0, 60.0, 61.0, 240.0}) {
+        in.finance.loan_months = months;
+        EXPECT_NEAR(invest(*cost(in)).npv, without, 1e-6) << months;
+    }
+    // A table of annuities: 1000 over 12 months at 1 % a month owes 513.9... after six: six payments
+    // of 88.8488.
+    EXPECT_NEAR(balance(1000, 0.01, 12, 6), 88.848789 * (1 - std::pow(1.01, -6)) / 0.01, 1e-4);
+    EXPECT_EQ(balance(1000, 0, 10, 4), 600);
+}
+
+// Two failures expected: a Poisson table has P(0) = 0.1353, and 0.9473 and 0.9834 up to four and five.
+TEST(Cost, SparesByAPoissonTable) {
+    CostInputs in = server();
+    in.failures.annual_rate = 0.4;  // in 60 months: two
+    in.failures.replacement = 300;
+    auto r = cost(in);
+    ASSERT_OK(r);
+    EXPECT_EQ(r->spares_for_95, 5);
+    EXPECT_NEAR(r->failures, 0.4 / 12 * 300, 1e-9);
+    EXPECT_EQ(r->spares_price, 0);
+    in.failures.spares = 1;
+    r = cost(in);
+    ASSERT_OK(r);
+    EXPECT_NEAR(r->failures, 0.4 / 12 * 300 * (1 - (1 - 0.135335) / 2), 1e-5);
+    EXPECT_EQ(r->spares_price, 300);
+    EXPECT_NEAR(invest(*r).own_capital, 6406.45 + 300, 1e-9);
+    EXPECT_NEAR(invest(*r).npv, invest(*r).accrual_npv, 1e-6);
 }
 
 TEST(Investment, ValuesOfTheMethods) {

@@ -96,6 +96,24 @@ TEST(Outlook, OffloadsWhatTheCardCannotHold) {
     EXPECT_GT(mixture->context_max, 8192);
 }
 
+TEST(Outlook, ThePageHoldsTheBars) {
+    const auto o = outlook(request("Llama-3.3-70B", "q4_k_m", "2x RTX 3090", 64));
+    ASSERT_OK(o);
+    const std::string page = outlook_html(*o);
+    std::size_t plots = 0, bars = 0;
+    for (std::size_t at = page.find("<svg"); at != std::string::npos; at = page.find("<svg", at + 1)) ++plots;
+    for (std::size_t at = page.find("class=\"bar\""); at != std::string::npos;
+         at = page.find("class=\"bar\"", at + 1))
+        ++bars;
+    EXPECT_EQ(plots, 3u);
+    EXPECT_EQ(bars, o->bill.terms.size() + 1 + weight_types().size() + o->decode->terms.size());
+    EXPECT_NE(page.find("class=\"limit\""), std::string::npos);
+    EXPECT_EQ(page.find("http"), std::string::npos);  // nothing is fetched
+    OutlookRequest odd = request("Qwen3-8B", "nvfp4", "RTX 5090");
+    odd.shape.name = "<script>\"&";
+    EXPECT_EQ(outlook_html(*outlook(odd)).find("<script>"), std::string::npos);
+}
+
 TEST(Outlook, NonsenseIsRefusedByField) {
     const auto fault = [](auto&& change) {
         OutlookRequest r = request("Qwen3-8B", "nvfp4", "RTX 5090", 64);

@@ -110,12 +110,23 @@ TEST(Uncertain, FilesAreRead) {
         return read ? fmt::format("{} inputs", read->inputs.size()) : read.error().message;
     };
     EXPECT_EQ(fault("[[uncertain]]\nfield = \"api.output_per_million\"\nlow = 1\nhigh = 2\n"), "1 inputs");
-    EXPECT_NE(fault("[[uncertain]]\nfield = \"api.nothing\"\nlow = 1\nhigh = 2\n").find(".toml:1"),
+    EXPECT_NE(fault("[[uncertain]]\nfield = \"api.nothing\"\nlow = 1\nhigh = 2\n").find(".toml:2"),
               std::string::npos);
-    EXPECT_NE(fault("[[uncertain]]\nlow = 1\n").find("expected field"), std::string::npos);
+    EXPECT_NE(fault("[[uncertain]]\nlow = 1\n").find("uncertain: field: expected a text"), std::string::npos);
     EXPECT_NE(fault("[[uncertain]]\nfield = \"api.output_per_million\"\nkind = \"beta\"\nlow = 1\nhigh = 2\n")
                   .find("beta"),
               std::string::npos);
+    const std::string good = "[[uncertain]]\nfield = \"api.output_per_million\"\nlow = 1\nhigh = 2\n";
+    for (const auto& [text, says] :
+         {std::pair<std::string, const char*>{good + "hihg = 3\n",
+                                              ".toml:5: uncertain: hihg: expected one of"},
+          {good + "mode = \"x\"\n", ".toml:5: uncertain: mode: expected a number"},
+          {good + "mode = inf\n", "uncertain: mode: expected a finite number"},
+          {"uncertain = 3\n", ".toml:1: uncertain: expected tables"},
+          {good + "[[correlation]]\na = 1\n", ".toml:6: correlation: a: expected a text"},
+          {good + "[[correlation]]\na = \"x\"\nb = \"y\"\nof = 2\n",
+           "correlation: of: expected -1 to 1, saw 2"}})
+        EXPECT_NE(fault(text).find(says), std::string::npos) << fault(text);
     fs::remove(path);
 }
 
