@@ -41,8 +41,33 @@ def model_class(family: str):
     return AutoModel if family in ENCODERS else AutoModelForCausalLM
 
 
+def vendor_spelling(text: dict) -> None:
+    """Step 3.5's config as published: other names, lists over all layers and those of multi-token prediction."""
+    ropes, kinds, n_more = text.pop("rope_parameters"), text["layer_types"], 2
+    for theirs, ours in (("num_attention_groups", "num_key_value_heads"), ("moe_num_experts", "n_routed_experts"),
+                         ("moe_top_k", "num_experts_per_tok"), ("share_expert_dims", "share_expert_dim")):
+        text[theirs] = text.pop(ours)
+    text["attention_other_setting"] = {"attention_type": SLIDING,
+                                       "num_attention_heads": text.pop("num_sliding_attention_heads")}
+    text["moe_layers_enum"] = ",".join(str(i) for i, kind in enumerate(text.pop("mlp_layer_types")) if kind == "sparse")
+    text["rope_theta"] = [ropes[kind]["rope_theta"] for kind in kinds] + [1e4] * n_more
+    text["partial_rotary_factors"] = [ropes[kind].get("partial_rotary_factor", 1.0) for kind in kinds] + [1.0] * n_more
+    full = {key: value for key, value in ropes.get(FULL, {}).items() if key not in ("rope_theta", "partial_rotary_factor")}
+    text["rope_scaling"] = full if full.get("rope_type", "default") != "default" else None
+    for key in ("swiglu_limits", "swiglu_limits_shared"):
+        text[key] = text[key] + [None] * n_more if text[key] else None
+    text["layer_types"] = kinds + [SLIDING] * n_more
+    text["num_nextn_predict_layers"] = n_more
+    for key in ("per_layer_config", "mtp_layer_types", "mtp_mlp_layer_types", "query_pre_attn_scalar"):
+        if key != "query_pre_attn_scalar" or text[key] == text["head_dim"]:
+            text.pop(key, None)
+
+
 def older_spelling(c: dict) -> bool:
     """config.json as transformers 4 wrote it, in place; False where it had no way to say this."""
+    if c["model_type"] == "step3p7":
+        vendor_spelling(c["text_config"])
+        return True
     if "text_config" in c:
         return False
     ropes = c.pop("rope_parameters", None) or {}

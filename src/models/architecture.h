@@ -13,6 +13,10 @@
 
 namespace hearth::models {
 
+struct KeyNames {
+    std::string_view published, key;
+};
+
 struct Architecture {
     const char* name = "";      // ours: "qwen3_moe"
     const char* hf_class = "";  // "Qwen3MoeForCausalLM"
@@ -32,6 +36,8 @@ struct Architecture {
     const char* embedding_module = "embed_tokens";
     const char* layers_prefix = "layers.";
     const char* eps_key = "rms_norm_eps";
+    // What the family's published configs call the keys that transformers has; theirs, then ours.
+    std::span<const KeyNames> published_keys = {};
     const char* activation_key = "hidden_act";
     const char* activation = "silu";  // those that run, the default first, a space between
     // What the family's configs say beyond the shared keys; may be null.

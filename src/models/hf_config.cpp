@@ -110,6 +110,17 @@ Status read_ids(const JsonCursor& config, ModelConfig& c) {
     return {};
 }
 
+Json with_keys(const Json& config, std::span<const KeyNames> names) {
+    Json out = config;
+    if (!out.is_object()) return out;
+    for (const KeyNames& name : names) {
+        const auto* published = config.as_object().if_contains(name.published);
+        if (published != nullptr && !out.as_object().contains(name.key))
+            out.as_object()[name.key] = *published;
+    }
+    return out;
+}
+
 Status read_quantization(const JsonCursor& config, ModelConfig& c) {
     HEARTH_TRY(c.quantization_method, config.string_or("quant_method", ""));
     const auto block = config.find("weight_block_size");
@@ -218,10 +229,10 @@ Result<ModelConfig> read_hf_config(const Json& json, const std::string& where) {
     HEARTH_TRY(const JsonCursor type, whole.at("model_type"));
     HEARTH_TRY(const std::string model_type, type.string());
     const Architecture* architecture = find_by_model_type(model_type);
-    HEARTH_TRY(const JsonCursor config, text_part(whole));
-    if (config.where() != whole.where()) {
+    HEARTH_TRY(const JsonCursor text, text_part(whole));
+    if (text.where() != whole.where()) {
         // A model with a vision tower: the text part may name its own type.
-        HEARTH_TRY(const std::string text_type, config.string_or("model_type", model_type));
+        HEARTH_TRY(const std::string text_type, text.string_or("model_type", model_type));
         if (const Architecture* named = find_by_model_type(text_type)) architecture = named;
         c.has_other_towers = true;
     }
@@ -229,6 +240,8 @@ Result<ModelConfig> read_hf_config(const Json& json, const std::string& where) {
         return fail(Fault::unsupported, "{}: expected a model_type among {}, saw \"{}\"", type.where(),
                     architecture_names(), model_type);
     c.architecture = architecture->name;
+    const Json respelled = with_keys(text.value(), architecture->published_keys);
+    const JsonCursor config(respelled, text.where());
 
     const auto count = [&](const char* key, std::int64_t max) -> Result<std::int64_t> {
         HEARTH_TRY(const JsonCursor member, config.at(key));

@@ -102,6 +102,37 @@ TEST(Config, OldAndNewSpellingsOfRopeAgree) {
     EXPECT_EQ(rope_frequencies(a->rope, 128, 4096), rope_frequencies(b->rope, 128, 4096));
 }
 
+// The keys of nomic-ai's own files; the numbers are those of nomic-embed-text-v1.5, as transformers'
+// NomicBertConfig has them for defaults.
+TEST(Config, ReadsNomicEmbedAsPublished) {
+    Json config = {{"model_type", "nomic_bert"},
+                   {"activation_function", "swiglu"},
+                   {"n_embd", 768},
+                   {"n_head", 12},
+                   {"n_inner", 3072},
+                   {"n_layer", 12},
+                   {"n_positions", 8192},
+                   {"max_trained_positions", 2048},
+                   {"layer_norm_epsilon", 1e-12},
+                   {"rotary_emb_base", 1000},
+                   {"rotary_emb_fraction", 1.0},
+                   {"type_vocab_size", 2},
+                   {"vocab_size", 30528},
+                   {"prenorm", false},
+                   {"qkv_proj_bias", false}};
+    const auto read = read_hf_config(config, "config.json");
+    ASSERT_OK(read);
+    EXPECT_EQ(read->d_model, 768);
+    EXPECT_EQ(read->n_heads, 12);
+    EXPECT_EQ(read->n_layers, 12);
+    EXPECT_EQ(read->d_ff, 3072);
+    EXPECT_EQ(read->context_max, 2048);
+    EXPECT_EQ(read->rms_eps, 1e-12);
+    EXPECT_EQ(read->rope.theta, 1000);
+    config.as_object()["moe_every_n_layers"] = 2;  // version 2
+    EXPECT_EQ(read_hf_config(config, "config.json").error().fault, Fault::unsupported);
+}
+
 TEST(Config, LongRopeHasAFactorForEachPair) {
     Json config = ember_config();
     const auto factors = [](std::size_t n, double value) {

@@ -6,7 +6,33 @@
 namespace hearth::models {
 namespace {
 
+// The keys of nomic-ai's own files; the class of transformers has defaults in their place.
+constexpr KeyNames kPublishedKeys[] = {
+    {"n_embd", "hidden_size"},
+    {"n_layer", "num_hidden_layers"},
+    {"n_head", "num_attention_heads"},
+    {"n_inner", "intermediate_size"},
+    {"layer_norm_epsilon", "layer_norm_eps"},
+    {"rotary_emb_base", "rope_theta"},
+    {"max_trained_positions", "max_position_embeddings"},
+    {"n_positions", "max_position_embeddings"},
+};
+
 Status read_hf(const JsonCursor& config, ModelConfig& c) {
+    HEARTH_TRY(const std::string activation, config.string_or("activation_function", "swiglu"));
+    HEARTH_TRY(const double turning, config.number_or("rotary_emb_fraction", 1));
+    HEARTH_TRY(const std::int64_t sparse, config.integer_or("moe_every_n_layers", 0, 0, kLayersMax));
+    bool other = activation != "swiglu" || turning != 1 || sparse != 0;
+    for (const char* key : {"prenorm", "qkv_proj_bias", "mlp_fc1_bias", "mlp_fc2_bias", "causal",
+                            "rotary_emb_interleaved", "parallel_block", "use_rms_norm"}) {
+        HEARTH_TRY(const bool is, config.boolean_or(key, false));
+        other |= is;
+    }
+    if (other)
+        return fail(
+            Fault::unsupported,
+            "{}: expected nomic-embed-text 1 or 1.5: SwiGLU, norms after each sum, no biases, no experts",
+            config.where());
     HEARTH_TRY(c.type_vocab, config.integer_or("type_vocab_size", 2, 1, kVocabSizeMax));
     c.bidirectional = c.headless = true;
     return {};
@@ -66,6 +92,7 @@ const Architecture k_nomic_bert = {.name = "nomic_bert",
                                    .embedding_module = "embeddings.word_embeddings",
                                    .layers_prefix = "encoder.layers.",
                                    .eps_key = "layer_norm_eps",
+                                   .published_keys = kPublishedKeys,
                                    .read_hf = read_hf,
                                    .read_gguf = read_gguf_encoder,
                                    .gguf_modules = kModules,

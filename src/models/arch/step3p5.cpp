@@ -76,9 +76,18 @@ Status read_sparse_layers(const JsonCursor& config, ModelConfig& c) {
         return {};
     }
     const auto listed = config.find("moe_layers_enum");
-    if (!listed || !listed->value().is_string()) return {};
-    HEARTH_TRY(const std::string text, listed->string());
+    if (!listed) return {};
     std::fill(c.sparse.begin(), c.sparse.end(), false);
+    if (listed->value().is_array()) {
+        HEARTH_TRY(const std::size_t n, listed->array_size());
+        for (std::size_t i = 0; i < n; ++i) {
+            HEARTH_TRY(const JsonCursor entry, listed->at(i));
+            HEARTH_TRY(const std::int64_t layer, entry.integer(0, kLayersMax));
+            if (layer < c.n_layers) c.sparse[static_cast<std::size_t>(layer)] = true;
+        }
+        return {};
+    }
+    HEARTH_TRY(const std::string text, listed->string());
     const char *at = text.data(), *end = text.data() + text.size();
     while (at < end) {
         std::size_t layer = 0;
