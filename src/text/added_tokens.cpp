@@ -89,7 +89,8 @@ std::optional<AddedTokenFinder::Match> AddedTokenFinder::longest_at(const Traced
 void AddedTokenFinder::cut(const TracedText& traced, const EncodeOptions& options,
                            std::vector<Stretch>& out) const {
     const std::string_view text = traced.text;
-    std::size_t plain = 0;  // where the text since the last match begins
+    std::size_t plain = 0;                     // where the text since the last match begins
+    std::size_t space_from = 0, space_to = 0;  // white space that was looked through last
     for (std::size_t at = 0; at < text.size() && !tokens_.empty();) {
         const auto match =
             starts_[static_cast<unsigned char>(text[at])] ? longest_at(traced, at, options) : std::nullopt;
@@ -103,7 +104,13 @@ void AddedTokenFinder::cut(const TracedText& traced, const EncodeOptions& option
         if (token.special && !options.parse_special) continue;
         if (token.single_word && !stands_alone(text, begin, end)) continue;
         if (token.lstrip) begin = space_begin(text, begin, plain);
-        if (token.rstrip) end = space_end(text, end);
+        if (token.rstrip) {
+            if (end < space_from || end >= space_to) {
+                space_from = end;
+                space_to = space_end(text, end);
+            }
+            end = std::max(end, space_to);
+        }
         // As in `tokenizers`, a token may stand in the white space that the one before took along.
         if (plain < begin) out.push_back({{plain, begin}, std::nullopt});
         if (begin < end) out.push_back({{begin, end}, token.id});

@@ -77,14 +77,17 @@ Status Tokenizer::Impl::index_added() {
         if (!id_of_added.emplace(token.content, token.id).second)
             return fail(Fault::corrupt, "{}: added token {}: expected a content of its own, saw {} again",
                         spec.where, i, quoted(token.content));
-        special[static_cast<std::size_t>(token.id)] = token.special;
+        if (token.special) special[static_cast<std::size_t>(token.id)] = 1;
         is_added[static_cast<std::size_t>(token.id)] = 1;
-        if (!token.normalized) {
-            finder.add(token);
+    }
+    for (TokenizerSpec::Added normal : spec.added) {
+        normal.special =
+            special[static_cast<std::size_t>(normal.id)] != 0;  // whichever of its contents says so
+        if (!normal.normalized) {
+            finder.add(normal);
             continue;
         }
-        TokenizerSpec::Added normal = token;
-        HEARTH_TRY(const TracedText content, normalizer.run({token.content, {}, 0}));
+        HEARTH_TRY(const TracedText content, normalizer.run({normal.content, {}, 0}));
         normal.content = content.text;
         normalized_finder.add(normal);
     }

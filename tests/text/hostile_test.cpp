@@ -6,11 +6,13 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "material.h"
+#include "text/byte_alphabet.h"
 #include "text/charsmap.h"
 #include "text/chat_template.h"
 #include "text/normalizer.h"
 #include "text/quote.h"
 #include "text/tokenizer.h"
+#include "text/utf8.h"
 
 namespace hearth::text {
 namespace {
@@ -271,6 +273,27 @@ TEST(HostileTokenizer, AMegabyteOfMarksNormalizesInTime) {
 }
 
 // Templates.
+
+// Each token takes along white space that the tokens after it stand in: still linear.
+TEST(HostileTokenizer, TokensThatShareAMegabyteOfWhiteSpace) {
+    for (const bool left : {false, true}) {
+        TokenizerSpec spec;
+        spec.where = "test";
+        for (const char32_t letter : kLetterOfByte) append_code_point(spec.tokens.emplace_back(), letter);
+        TokenizerSpec::Added token;
+        token.id = static_cast<int>(spec.tokens.size());
+        token.content = "\n\n";
+        token.rstrip = true;
+        token.lstrip = left;
+        spec.added.push_back(token);
+        spec.tokens.emplace_back("\n\n");
+        const auto tokenizer = Tokenizer::make(std::move(spec));
+        ASSERT_OK(tokenizer);
+        const auto ids = tokenizer->encode(std::string(1'000'000, '\n') + "x");
+        ASSERT_OK(ids);
+        EXPECT_EQ(ids->back(), 'x');
+    }
+}
 
 Result<std::string> render(std::string_view source) {
     HEARTH_TRY(const ChatTemplate parsed, ChatTemplate::parse(source, "t.jinja"));

@@ -107,6 +107,26 @@ void check_template(const std::string& name, const std::string& source) {
     }
 }
 
+TEST(Jinja, RendersTemplatesWrittenForIt) {
+    const Json fixture = fixture_json("text/jinja_written.json");
+    const Json conversations = fixture_json("text/jinja_conversations.json");
+    for (const auto& [name, one] : fixture.get_object()) {
+        for (std::size_t i = 0; i < conversations.get_array().size(); ++i) {
+            const Json& expected = one.at("outcomes").at(i);
+            const auto text = render(one.at("source").get_string(), conversations.at(i));
+            ASSERT_EQ(text.has_value(), !expected.at(0).is_null())
+                << name << ", conversation " << i << ": " << (text ? *text : text.error().message);
+            if (text) {
+                EXPECT_EQ(*text, std::string(expected.at(0).get_string())) << name << ", conversation " << i;
+            } else {
+                EXPECT_TRUE(text.error().message.ends_with(std::string_view(expected.at(1).get_string())))
+                    << name << ", conversation " << i << ": " << text.error().message;
+            }
+        }
+    }
+    EXPECT_EQ(fixture.get_object().size(), 7u);
+}
+
 TEST(Jinja, RendersEmbersTemplate) {
     const auto source = read_text(tests::source_dir() / "models/ember/chat_template.jinja", 1 << 20);
     ASSERT_OK(source);
