@@ -48,6 +48,7 @@ std::optional<Part> part_of_tensor(std::string_view name) {
     if (name.starts_with("lm_head") || name.starts_with("output.")) return Part::head;
     if (has(name, "shexp") || has(name, "shared_expert") || has(name, "share_expert"))
         return has(name, "gate_inp") || has(name, "expert_gate") ? Part::other : Part::shared_experts;
+    if (name.ends_with("_exps.scale")) return Part::router;  // Gemma 4: a weight an expert
     if (has(name, "_exps") || has(name, ".experts.") || (has(name, ".moe.") && has(name, "_proj")))
         return has(name, "bias") ? Part::other : Part::experts;
     if (has(name, "ffn_gate_inp") || has(name, "exp_probs_b") || has(name, "mlp.gate.") ||
@@ -58,11 +59,13 @@ std::optional<Part> part_of_tensor(std::string_view name) {
     if (has(name, "norm") || has(name, "bias") || has(name, "conv1d") || has(name, "sinks") ||
         has(name, "rope_freqs"))
         return Part::other;
-    if (has(name, "attn") || has(name, "linear_attn") || has(name, "ssm_")) {
+    if (has(name, ".indexer.") || has(name, "attn") || has(name, "linear_attn") || has(name, "ssm_")) {
         const bool decay = has(name, "A_log") || name.ends_with("ssm_a") || has(name, "dt_bias");
         return decay ? Part::other : Part::attention;
     }
-    if (has(name, "mlp") || has(name, "ffn") || has(name, "per_layer")) return Part::ffn;
+    if (has(name, "mlp") || has(name, "ffn") || has(name, "per_layer") || has(name, "inp_gate") ||
+        (name.starts_with("blk.") && name.ends_with(".proj.weight")))
+        return Part::ffn;
     return Part::other;
 }
 
