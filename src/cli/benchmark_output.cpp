@@ -34,6 +34,7 @@ Json point_json(const Benchmark& b, const BenchmarkPoint& point) {
             {"fastest", point.fastest},
             {"bytes_per_step", point.bytes_per_step},
             {"operations_per_token", point.operations_per_token},
+            {"attention_operations_per_token", point.attention_operations_per_token},
             {"bytes_per_second", point.bytes_per_second},
             {"operations_per_second", point.operations_per_second},
             {"joules_per_token", point.joules_per_token ? Json(*point.joules_per_token) : Json(nullptr)},

@@ -115,6 +115,9 @@ class Bench {
         consumption.into(point);
         const auto n = static_cast<double>(tokens);
         point.operations_per_token = program().operations(0, n, 1) / n;
+        // What a token sees grows by one for each position before it.
+        point.attention_operations_per_token =
+            (program().operations(1, n, 1) - program().operations(0, n, 1)) / n * (n + 1) / 2;
         // Each chunk reads the weights once; its tokens share them.
         const double steps = (n + engine_.options().chunk_tokens - 1) / engine_.options().chunk_tokens;
         point.bytes_per_step =

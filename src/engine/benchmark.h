@@ -34,6 +34,8 @@ struct BenchmarkPoint {
     // Read: weights once (of experts those that are chosen), and the KV of every sequence at mean depth.
     double bytes_per_step = 0;
     double operations_per_token = 0;  // multiplications and additions
+    double attention_operations_per_token =
+        0;  // of them, over what tokens see: in float32 whatever the weights
     double bytes_per_second = 0, operations_per_second = 0;
     // Of the processor and its memory, over all runs; absent where no counter can be read.
     std::optional<double> joules_per_token, watts;

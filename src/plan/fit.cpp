@@ -16,7 +16,9 @@ namespace {
 // The engine evaluates prompts in chunks of this size, and its buffers are as long. engine/engine.h,
 // chunk_tokens.
 constexpr std::int64_t kChunkTokens = 256, kHeadRows = 32;
-constexpr double kPromptTokens = 512;
+// Operations of attention, in float32, take as long as so many of linears in 8 bits or BF16: docs/numbers.md
+// has 1,000 GOP/s reached by linears, and 145 as float32's ceiling.
+constexpr double kAttentionWeight = 8;
 
 std::uint64_t activation_bytes(const models::Program& program) {
     std::int64_t floats = 0;
@@ -50,11 +52,15 @@ void finish(FitRow& row, const Fit& fit, const std::vector<models::StatePool>& p
         (ok ? row.context_max : too_long) = middle;
     }
     row.decode_ceiling = in.read_bytes_per_second / static_cast<double>(row.bytes_per_token);
-    // Of a prompt as `hearth bench` has it by default.
-    const double operations = program.operations(0, kPromptTokens, 1) / kPromptTokens;
+    // Of a prompt as long as the run's, or as `hearth bench` has it by default.
+    const double operations = program.operations(0, in.prompt_tokens, 1) / in.prompt_tokens;
+    const double attention =
+        (program.operations(1, in.prompt_tokens, 1) - program.operations(0, in.prompt_tokens, 1)) /
+        in.prompt_tokens * (in.prompt_tokens + 1) / 2;
+    const double weighed = operations + (kAttentionWeight - 1) * attention;
     row.prefill_ceiling = in.flops_per_second / operations;
     row.decode_expected = in.run_bytes_per_second / static_cast<double>(row.bytes_per_token);
-    row.prefill_expected = in.run_operations_per_second / operations;
+    row.prefill_expected = in.run_operations_per_second / (in.run_is_exact ? operations : weighed);
 }
 
 }  // namespace
@@ -64,16 +70,25 @@ Status read_local_run(const std::string& path, FitInputs& inputs) {
     HEARTH_TRY(const Json json, parse_json(text, path));
     HEARTH_TRY(const JsonCursor points, JsonCursor(json, path).at("points"));
     HEARTH_TRY(const std::size_t n, points.array_size());
+    HEARTH_TRY(const std::string arithmetic, JsonCursor(json, path).string_or("arithmetic", "f32"));
+    const bool exact = arithmetic == "f32";
+    inputs.run_is_exact = exact;
     for (std::size_t i = 0; i < n; ++i) {
         HEARTH_TRY(const JsonCursor point, points.at(i));
         HEARTH_TRY(const std::string phase, point.string_or("phase", ""));
         HEARTH_TRY(const std::int64_t batch, point.integer_or("batch", 1, 1, 1 << 20));
         HEARTH_TRY(const double bytes, point.number_or("bytes_per_second", 0));
-        HEARTH_TRY(const double operations, point.number_or("operations_per_second", 0));
+        HEARTH_TRY(double operations, point.number_or("operations_per_second", 0));
+        HEARTH_TRY(const double attention, point.number_or("attention_operations_per_token", 0));
+        HEARTH_TRY(const double speed, point.number_or("tokens_per_second", 0));
+        if (!exact) operations += (kAttentionWeight - 1) * attention * speed;
         if (phase == "decode" && batch == 1 && inputs.run_bytes_per_second == 0)
             inputs.run_bytes_per_second = bytes;
-        if (phase == "prefill" && inputs.run_operations_per_second == 0)
+        if (phase == "prefill" && inputs.run_operations_per_second == 0) {
+            HEARTH_TRY(const std::int64_t tokens, point.integer_or("tokens", 512, 1, 1 << 20));
             inputs.run_operations_per_second = operations;
+            inputs.prompt_tokens = static_cast<double>(tokens);
+        }
     }
     if (!(inputs.run_bytes_per_second > 0 && inputs.run_operations_per_second > 0))
         return fail(Fault::usage, "{}: expected a prefill and a decode of one sequence, saw none", path);

@@ -22,6 +22,8 @@ struct FitInputs {
     double flops_per_second = 0;
     // What one run here reached (`hearth bench --json`); 0: none was given, and only ceilings are.
     double run_bytes_per_second = 0, run_operations_per_second = 0;
+    double prompt_tokens = 512;  // of a prompt that is prefilled: the run's
+    bool run_is_exact = true;    // float32 throughout: attention's operations cost what the others do
 };
 // Takes the two from a bench's JSON: its first prefill, and its first decode of one sequence. Errors:
 // not_found, corrupt, usage (no such points).

@@ -62,6 +62,18 @@ TEST(Fit, ALocalRunGivesExpectedSpeeds) {
     const double linears = 6 * (512.0 * 256 + 2 * 128 * 256 + 256 * 512 + 3 * 768 * 256), head = 2048.0 * 256;
     EXPECT_NEAR(plan->rows[0].prefill_expected * (2 * linears + 2 * head / 512 + 4 * 512 * 256.5 * 6), 5e9,
                 1);
+    // With linears in 8 bits, attention's operations, in float32, weigh eight of theirs: in the run and in
+    // the plan.
+    ASSERT_OK(write_whole(path, R"({"arithmetic": "int8", "points": [
+        {"phase": "prefill", "tokens_per_second": 10, "operations_per_second": 5e9, "attention_operations_per_token": 1e8},
+        {"phase": "decode", "batch": 1, "bytes_per_second": 2e9}]})"));
+    FitInputs narrow{.memory_bytes = 1 << 30};
+    ASSERT_OK(read_local_run(path.string(), narrow));
+    EXPECT_NEAR(narrow.run_operations_per_second, 5e9 + 7 * 10 * 1e8, 1);
+    const auto weighed = fit(*checkpoint, narrow);
+    ASSERT_OK(weighed);
+    EXPECT_NEAR(weighed->rows[0].prefill_expected * (2 * linears + 2 * head / 512 + 8 * 4 * 512 * 256.5 * 6),
+                12e9, 1);
     FitInputs none;
     ASSERT_OK(write_whole(path, R"({"points": []})"));
     EXPECT_EQ(read_local_run(path.string(), none).error().fault, Fault::usage);
