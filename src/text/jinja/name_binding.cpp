@@ -26,7 +26,7 @@ class Binder {
 
   private:
     struct Scope {
-        const Scope* parent = nullptr;
+        Scope* parent = nullptr;
         Names known;  // read or set here so far
         std::vector<std::string> unset;
         Names read_inside;  // by scopes within this one
@@ -49,7 +49,7 @@ class Binder {
         inner_scopes({scope}, body);
         std::erase_if(scope.unset, [&](const std::string& n) { return !scope.read_inside.contains(n); });
         if (scope.parent != nullptr) {
-            Names& outer = const_cast<Scope*>(scope.parent)->read_inside;
+            Names& outer = scope.parent->read_inside;
             outer.insert(scope.known.begin(), scope.known.end());
             outer.insert(scope.read_inside.begin(), scope.read_inside.end());
         }
