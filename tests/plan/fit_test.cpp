@@ -65,7 +65,8 @@ TEST(Fit, ALocalRunGivesExpectedSpeeds) {
     // With linears in 8 bits, attention's operations, in float32, weigh eight of theirs: in the run and in
     // the plan.
     ASSERT_OK(write_whole(path, R"({"arithmetic": "int8", "points": [
-        {"phase": "prefill", "tokens_per_second": 10, "operations_per_second": 5e9, "attention_operations_per_token": 1e8},
+        {"phase": "prefill", "tokens_per_second": 10, "operations_per_second": 5e9,
+         "attention_operations_per_token": 1e8},
         {"phase": "decode", "batch": 1, "bytes_per_second": 2e9}]})"));
     FitInputs narrow{.memory_bytes = 1 << 30};
     ASSERT_OK(read_local_run(path.string(), narrow));
