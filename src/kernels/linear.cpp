@@ -80,12 +80,17 @@ void linear_alone(const CpuKernels& kernels, const LinearJob& job, std::int64_t 
 
 void linear(const CpuKernels& kernels, std::span<const LinearJob> jobs, std::int64_t n_tokens, float* scratch,
             std::int64_t scratch_floats_per_worker, ThreadPool& pool) {
-    // A few pieces a worker, so that a late one holds up little; even, because kernels take panels in pairs.
-    constexpr std::int64_t kPiecesPerWorker = 8, kGrain = 2;
+    // Few tokens: a few long streams a worker. Many: as little as kernels take at once, twos or threes of panels,
+    // so that nobody waits long for the last piece.
+    constexpr std::int64_t kPiecesPerWorker = 8, kGrain = 6;
     std::int64_t n_panels = 0, n_pieces = 0;
     for (const LinearJob& job : jobs) n_panels += job.weight->n_panels;
-    const std::int64_t wanted = pool.size() == 1 ? 1 : pool.size() * kPiecesPerWorker;
-    const std::int64_t piece = ((n_panels + wanted - 1) / wanted + kGrain - 1) / kGrain * kGrain;
+    std::int64_t piece = n_panels;
+    if (pool.size() > 1 && n_tokens > kDotFewTokens) piece = kGrain;
+    if (pool.size() > 1 && n_tokens <= kDotFewTokens) {
+        const std::int64_t wanted = pool.size() * kPiecesPerWorker;
+        piece = (n_panels + wanted - 1) / wanted;
+    }
     const auto pieces_of = [&](const LinearJob& job) { return (job.weight->n_panels + piece - 1) / piece; };
     for (const LinearJob& job : jobs) n_pieces += pieces_of(job);
     pool.claim(n_pieces, 1, [&](int worker, std::int64_t i, std::int64_t) {

@@ -54,8 +54,10 @@ struct ActivationBlock {                           // one cache line
     float minus_sum;                               // of q
     // What sums of products start at, so that codes may count from 0: minus an offset times the sum of the
     // activations that they meet, 16 or all 32.
-    int32_t minus_16[2], minus_32[2];
+    int32_t minus_16[2];
+    int32_t second_of_pair;  // minus_16[1] + 32768: see row_from_pairs
     int32_t minus_16_all, minus_128_all;
+    int32_t unused;
 };
 struct Bf16Block {
     uint16_t x[32];  // rounded to nearest even
@@ -66,7 +68,7 @@ enum ActivationKind : int { kActivationF32, kActivationInt8, kActivationBf16, kA
 
 inline constexpr int64_t kDotFewTokens =
     8;  // up to here codes are unpacked in registers, for every token anew
-inline constexpr int64_t kDotScratchBytes = 24 << 10;  // beside the activations in a first-level cache
+inline constexpr int64_t kDotScratchBytes = 64 << 10;  // beside the activations in a first-level cache
 struct DotArgs {
     float* y;  // as LinearArgs
     int64_t y_stride;

@@ -7,8 +7,8 @@ static inline __attribute__((always_inline)) void finish_block(float largest, in
     out->minus_sum = (float)-(sum0 + sum1);
     out->minus_16[0] = -16 * sum0;
     out->minus_16[1] = -16 * sum1;
-    out->minus_32[0] = -32 * sum0;
-    out->minus_32[1] = -32 * sum1;
+    out->second_of_pair = out->minus_16[1] + 0x8000;
     out->minus_16_all = -16 * (sum0 + sum1);
     out->minus_128_all = -128 * (sum0 + sum1);
+    out->unused = 0;
 }

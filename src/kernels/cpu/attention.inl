@@ -28,24 +28,28 @@ ROW_FN Row row_exp(Row x) {
 // One type of keys and values each: a row of 16 positions of dimension d, a row of 16 dimensions of position
 // s.
 struct KvReadF32 {
+    static constexpr int kRowBytes = 64;
     ROW_MEMBER Row key(const uint8_t* keys, int, int d) { return row_load((const float*)keys + 16 * d); }
     ROW_MEMBER Row value(const uint8_t* values, int head_dim, int s, int d) {
         return row_load((const float*)values + s * kv_head_dim_padded(head_dim) + d);
     }
 };
 struct KvReadBf16 {
+    static constexpr int kRowBytes = 32;
     ROW_MEMBER Row key(const uint8_t* keys, int, int d) { return row_from_bf16(keys + 32 * d); }
     ROW_MEMBER Row value(const uint8_t* values, int head_dim, int s, int d) {
         return row_from_bf16(values + 2 * (s * kv_head_dim_padded(head_dim) + d));
     }
 };
 struct KvReadFp8 {
+    static constexpr int kRowBytes = 16;
     ROW_MEMBER Row key(const uint8_t* keys, int, int d) { return row_from_e4m3(ints_from_u8(keys + 16 * d)); }
     ROW_MEMBER Row value(const uint8_t* values, int head_dim, int s, int d) {
         return row_from_e4m3(ints_from_u8(values + s * kv_head_dim_padded(head_dim) + d));
     }
 };
 struct KvReadQ8 {
+    static constexpr int kRowBytes = 16;
     ROW_MEMBER Row key(const uint8_t* keys, int head_dim, int d) {
         const float* scales = (const float*)(keys + kv_key_scales_at(head_dim)) + d / 32 * 16;
         return row_mul(row_from_ints(ints_from_i8(keys + 16 * d)), row_load(scales));
@@ -67,9 +71,29 @@ struct AttendRow {
     float sink;
 };
 
+// Blocks lie apart from each other, where the processor's own prefetchers lose track: while one is read, as
+// much of the one kBlocksAhead later is asked for, in the order of reading: a chunk's keys, its values, the
+// next chunk's keys.
+static constexpr int64_t kBlocksAhead = 4;
+ROW_FN const uint8_t* block_ahead(const AttendArgs* a, int64_t begin, int64_t end, int64_t at, bool in_values) {
+    const int64_t first = begin / 16, past = (end + 15) / 16;
+    at += kBlocksAhead;
+    if (!in_values && at < past) return a->key_blocks[at];
+    if (!in_values) {
+        at -= past - first;
+        return a->value_blocks[at < past ? at : past - 1];
+    }
+    if (at < past) return a->value_blocks[at];
+    return at * 16 < a->n_filled ? a->key_blocks[at] : a->value_blocks[past - 1];
+}
+ROW_FN void ask_ahead(const uint8_t* next, int64_t from, int64_t bytes) {
+    for (int64_t i = 0; i < bytes; i += kLineBytes) __builtin_prefetch(next + from + i, 0, 2);
+}
+
 // scores[16] of one block for kRows queries, -infinity where one does not see.
 template <class Kv, int kRows>
-ROW_FN void score_block(const AttendArgs* a, const AttendRow* rows, int64_t block, Row* scores) {
+ROW_FN void score_block(const AttendArgs* a, const AttendRow* rows, int64_t block, const uint8_t* next,
+                        Row* scores) {
     const uint8_t* keys = a->key_blocks[block];
     Row acc[kRows][4];
 #pragma GCC unroll 4
@@ -77,13 +101,15 @@ ROW_FN void score_block(const AttendArgs* a, const AttendRow* rows, int64_t bloc
 #pragma GCC unroll 4
         for (int j = 0; j < 4; ++j) acc[r][j] = row_set1(0.0f);
     int d = 0;
-    for (; d + 4 <= a->head_dim; d += 4)
+    for (; d + 4 <= a->head_dim; d += 4) {
+        ask_ahead(next, d * Kv::kRowBytes, 4 * Kv::kRowBytes);
 #pragma GCC unroll 4
         for (int j = 0; j < 4; ++j) {
             const Row key = Kv::key(keys, a->head_dim, d + j);
 #pragma GCC unroll 4
             for (int r = 0; r < kRows; ++r) acc[r][j] = row_fma(key, row_set1(rows[r].q[d + j]), acc[r][j]);
         }
+    }
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) {
         if (d + j >= a->head_dim) break;
@@ -105,6 +131,7 @@ ROW_FN void score_block(const AttendArgs* a, const AttendRow* rows, int64_t bloc
 template <class Kv, int kRows, int kCols>
 ROW_FN void weigh_values(const AttendArgs* a, const AttendRow* rows, const float* weights, int64_t begin,
                          int64_t end, int d, float* sums, int64_t sums_stride) {
+    const int64_t head_dim_pad = kv_head_dim_padded(a->head_dim);
     Row acc[kRows][kCols];
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r)
@@ -113,8 +140,10 @@ ROW_FN void weigh_values(const AttendArgs* a, const AttendRow* rows, const float
             acc[r][i] = row_mul(row_load(sums + r * sums_stride + d + 16 * i), row_set1(rows[r].scale_down));
     for (int64_t block = begin / 16; block * 16 < end; ++block) {
         const uint8_t* values = a->value_blocks[block];
+        const uint8_t* next = block_ahead(a, begin, end, block, true);
         const int n = end - block * 16 < 16 ? (int)(end - block * 16) : 16;
         for (int s = block * 16 < begin ? (int)(begin - block * 16) : 0; s < n; ++s) {
+            ask_ahead(next, (s * head_dim_pad / 16 + d / 16) * Kv::kRowBytes, kCols * Kv::kRowBytes);
             Row v[kCols];
 #pragma GCC unroll 4
             for (int i = 0; i < kCols; ++i) v[i] = Kv::value(values, a->head_dim, s, d + 16 * i);
@@ -149,7 +178,8 @@ ROW_FN void attend_chunk(const AttendArgs* a, AttendRow* rows, Row* totals, int6
     for (int r = 0; r < kRows; ++r) largest[r] = row_set1(-INFINITY);
     for (int64_t block = begin / 16; block * 16 < end; ++block) {
         Row scores[kRows];
-        score_block<Kv, kRows>(a, rows, block, scores);
+        const uint8_t* next = block_ahead(a, begin, end, block, false);
+        score_block<Kv, kRows>(a, rows, block, next, scores);
         for (int r = 0; r < kRows; ++r) {
             largest[r] = row_max(scores[r], largest[r]);
             row_store(weights + r * kAttendChunk + block * 16 % kAttendChunk, scores[r]);

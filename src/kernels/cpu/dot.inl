@@ -3,6 +3,7 @@
 // where t joins the block's integer sums (exact) with the weights' scales:
 //   one group of 32    t = sum * scale (- min * the activations' sum)
 //   two groups of 16   t = sum1 * scale1 + (sum0 * scale0)
+//   two of NVFP4       t = (sum0 * significand0 + sum1 * significand1, as integers) * 2^exponent
 // and at last y *= the matrix' scale. Integer sums are exact in any order and floats are added in this one,
 // so all instruction sets and batches give the same bits.
 
@@ -13,6 +14,8 @@ static constexpr int kPrefetchBytes = 4096;
 template <class Panel>
 struct DotBlocks {
     static constexpr int kGroups = kDotCols / Panel::kSub, kQuadsPerGroup = Panel::kSub / 4;
+    // How many panels' sums fit the registers beside what joins two groups.
+    static constexpr int kPanels = kGroups == 1 || Panel::kHasPairs || kDotPanels < 2 ? kDotPanels : 2;
     // A block of 32 columns unpacked: eight lines of codes, then scales and minima as float32.
     static constexpr int kUnpackedBytes = (8 + kGroups + (Panel::kHasMin ? 1 : 0)) * kLineBytes;
     // Minus the offset times the sum of the activations that group `group` meets: codes may count from 0.
@@ -21,13 +24,35 @@ struct DotBlocks {
         static_assert(kOffset == 0 ||
                       (kGroups == 2 ? kOffset == 16 || kOffset == 32 : kOffset == 16 || kOffset == 128));
         if (kOffset == 0 || (Panel::kWide && kWideIsSigned)) return ints_zero();
-        if (kGroups == 2) return ints_set1(kOffset == 16 ? x->minus_16[group] : x->minus_32[group]);
+        if (kGroups == 2) return ints_left(ints_set1(x->minus_16[group]), kOffset == 32 ? 1 : 0);
         return ints_set1(kOffset == 16 ? x->minus_16_all : x->minus_128_all);
+    }
+    // One lane sums two groups: the second goes on 16 bits below the first.
+    ROW_MEMBER Ints go_on(Ints sum, const ActivationBlock* x) {
+        return ints_add(ints_left(sum, 16), ints_set1(x->second_of_pair));
     }
     ROW_MEMBER Ints dot(Ints sum, Quads w, const int8_t* x) {
         return Panel::kWide ? ints_dot_wide(sum, w, x) : ints_dot(sum, w, x);
     }
 };
+
+template <class Panel, int kPanels, int kTokens, class Source>
+ROW_FN void dot_group(const Source* sources, const ActivationBlock* x, int64_t x_stride, int group,
+                      Ints (*sum)[kTokens]) {
+    typedef DotBlocks<Panel> Blocks;
+#pragma GCC unroll 8
+    for (int i = 0; i < Blocks::kQuadsPerGroup; ++i) {
+        const int q = group * Blocks::kQuadsPerGroup + i;
+        Quads w[kPanels];
+#pragma GCC unroll 16
+        for (int p = 0; p < kPanels; ++p) w[p] = sources[p].quads(q);
+#pragma GCC unroll 16
+        for (int t = 0; t < kTokens; ++t)
+#pragma GCC unroll 16
+            for (int p = 0; p < kPanels; ++p)
+                sum[p][t] = Blocks::dot(sum[p][t], w[p], x[t * x_stride].q + 4 * q);
+    }
+}
 
 // One block of 32 columns of kPanels panels meets kTokens tokens. `sources` bring quads and scales, packed or
 // unpacked.
@@ -36,25 +61,17 @@ ROW_FN void dot_block(const Source* sources, const ActivationBlock* x, int64_t x
                       Row (*acc)[kTokens]) {
     typedef DotBlocks<Panel> Blocks;
     Row joined[kPanels][kTokens];
+    Ints sum[kPanels][kTokens];
 #pragma GCC unroll 2
     for (int group = 0; group < Blocks::kGroups; ++group) {
-        Ints sum[kPanels][kTokens];
 #pragma GCC unroll 16
         for (int t = 0; t < kTokens; ++t)
 #pragma GCC unroll 16
-            for (int p = 0; p < kPanels; ++p) sum[p][t] = Blocks::start(x + t * x_stride, group);
-#pragma GCC unroll 8
-        for (int i = 0; i < Blocks::kQuadsPerGroup; ++i) {
-            const int q = group * Blocks::kQuadsPerGroup + i;
-            Quads w[kPanels];
-#pragma GCC unroll 16
-            for (int p = 0; p < kPanels; ++p) w[p] = sources[p].quads(q);
-#pragma GCC unroll 16
-            for (int t = 0; t < kTokens; ++t)
-#pragma GCC unroll 16
-                for (int p = 0; p < kPanels; ++p)
-                    sum[p][t] = Blocks::dot(sum[p][t], w[p], x[t * x_stride].q + 4 * q);
-        }
+            for (int p = 0; p < kPanels; ++p)
+                sum[p][t] = Panel::kHasPairs && group == 1 ? Blocks::go_on(sum[p][t], x + t * x_stride)
+                                                           : Blocks::start(x + t * x_stride, group);
+        dot_group<Panel, kPanels, kTokens>(sources, x, x_stride, group, sum);
+        if (Panel::kHasPairs) continue;
 #pragma GCC unroll 16
         for (int p = 0; p < kPanels; ++p) {
             const Row scale = sources[p].scale(group);
@@ -67,6 +84,12 @@ ROW_FN void dot_block(const Source* sources, const ActivationBlock* x, int64_t x
     }
 #pragma GCC unroll 16
     for (int p = 0; p < kPanels; ++p) {
+        if constexpr (Panel::kHasPairs) {
+            const ScalePairs scales = sources[p].pairs();
+#pragma GCC unroll 16
+            for (int t = 0; t < kTokens; ++t)
+                joined[p][t] = row_times_power(row_from_pairs(sum[p][t], scales.pairs), scales.power);
+        }
         if constexpr (Panel::kHasMin) {
             const Row min = sources[p].min();
 #pragma GCC unroll 16
@@ -90,6 +113,7 @@ struct PackedSource {
         return Panel::open(block, sub * DotBlocks<Panel>::kGroups + group).scale;
     }
     inline __attribute__((always_inline)) Row min() const { return Panel::open(block, sub).min; }
+    inline __attribute__((always_inline)) ScalePairs pairs() const { return Panel::pairs(block); }
 };
 
 template <class Panel>
@@ -103,6 +127,9 @@ struct UnpackedSource {
     }
     inline __attribute__((always_inline)) Row min() const {
         return row_load((const float*)(block + (8 + DotBlocks<Panel>::kGroups) * kLineBytes));
+    }
+    inline __attribute__((always_inline)) ScalePairs pairs() const {
+        return {ints_load(block + 8 * kLineBytes), row_load((const float*)(block + 9 * kLineBytes))};
     }
 };
 
@@ -144,6 +171,13 @@ ROW_FN void unpack_chunk(const DotArgs* a, int64_t panel, const Chunk& chunk, ui
         const PackedSource<Panel> source = {blocks + b / kSubs * Panel::kBytes, (int)(b % kSubs)};
 #pragma GCC unroll 8
         for (int q = 0; q < 8; ++q, out += kLineBytes) quads_store(out, source.quads(q));
+        if constexpr (Panel::kHasPairs) {
+            const ScalePairs scales = source.pairs();
+            ints_store(out, scales.pairs);
+            row_store((float*)(out + kLineBytes), scales.power);
+            out += 2 * kLineBytes;
+            continue;
+        }
         for (int group = 0; group < DotBlocks<Panel>::kGroups; ++group, out += kLineBytes)
             row_store((float*)out, source.scale(group));
         if constexpr (Panel::kHasMin) {
@@ -187,17 +221,24 @@ ROW_FN void each_tile(int64_t n_tokens, int64_t token, const Tile& tile) {
 
 template <class Panel, int kPanels>
 ROW_FN void dot_many(const DotArgs* a, int64_t panel) {
-    constexpr int64_t kChunkBlocks = kDotScratchBytes / (kDotPanels * DotBlocks<Panel>::kUnpackedBytes);
+    typedef DotBlocks<Panel> Blocks;
+    constexpr int64_t kChunkBlocks = kDotScratchBytes / (Blocks::kPanels * Blocks::kUnpackedBytes);
     const int64_t n_blocks = a->cols / kDotCols;
     for (int64_t first = 0; first < n_blocks; first += kChunkBlocks) {
         const int64_t n = n_blocks - first < kChunkBlocks ? n_blocks - first : kChunkBlocks;
         const Chunk chunk = {panel, first, n, first + n == n_blocks};
         for (int p = 0; p < kPanels; ++p)
-            unpack_chunk<Panel>(a, panel + p, chunk, a->scratch + p * n * DotBlocks<Panel>::kUnpackedBytes);
+            unpack_chunk<Panel>(a, panel + p, chunk, a->scratch + p * n * Blocks::kUnpackedBytes);
         each_tile<kDotTileTokens>(a->n_tokens, 0, [=]<int kTokens>(int64_t token) {
             dot_chunk<Panel, kPanels, kTokens>(a, chunk, token);
         });
     }
+}
+
+template <class Panel, int kPanels>
+ROW_FN void each_panels(const DotArgs* a, int64_t panel, int64_t end) {
+    for (; panel + kPanels <= end; panel += kPanels) dot_many<Panel, kPanels>(a, panel);
+    if constexpr (kPanels > 1) each_panels<Panel, kPanels - 1>(a, panel, end);
 }
 
 template <class Panel>
@@ -210,8 +251,7 @@ static void dot(const DotArgs* a, int64_t begin, int64_t end) {
             });
         return;
     }
-    for (; panel + kDotPanels <= end; panel += kDotPanels) dot_many<Panel, kDotPanels>(a, panel);
-    for (; panel < end; ++panel) dot_many<Panel, 1>(a, panel);
+    each_panels<Panel, DotBlocks<Panel>::kPanels>(a, panel, end);
 }
 
 static void quantize_row(const float* x, int64_t n, void* out) {

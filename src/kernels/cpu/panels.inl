@@ -8,6 +8,9 @@
 #define ROW_MEMBER static inline __attribute__((always_inline))
 
 struct NoScales {};
+struct NoPairs {  // of scales as integers: see PanelReadNvfp4
+    static constexpr bool kHasPairs = false;
+};
 struct OneScale {
     Row scale;
 };
@@ -76,7 +79,7 @@ ROW_FN Quads nibble_quads(const uint8_t* lines, int q) {
     return q % 2 == 0 ? quads_low(line) : quads_high(line);
 }
 
-struct PanelReadQ8_0 {
+struct PanelReadQ8_0 : NoPairs {
     static constexpr int kBlock = 32, kBytes = kQ8_0Bytes, kSub = 32, kOffset = 128, kWide = 1, kHasMin = 0;
     typedef OneScale Scales;
     ROW_MEMBER Scales open(const uint8_t* block, int) { return {row_from_f16(block)}; }
@@ -86,7 +89,7 @@ struct PanelReadQ8_0 {
     }
 };
 
-struct PanelReadQ4_0 {
+struct PanelReadQ4_0 : NoPairs {
     static constexpr int kBlock = 32, kBytes = kNibbles32Bytes, kSub = 32, kOffset = 16, kWide = 0,
                          kHasMin = 0;
     typedef OneScale Scales;
@@ -99,7 +102,7 @@ struct PanelReadQ4_0 {
     }
 };
 
-struct PanelReadIq4Nl {
+struct PanelReadIq4Nl : NoPairs {
     static constexpr int kBlock = 32, kBytes = kNibbles32Bytes, kSub = 32, kOffset = 128, kWide = 1,
                          kHasMin = 0;
     typedef OneScale Scales;
@@ -112,7 +115,7 @@ struct PanelReadIq4Nl {
     }
 };
 
-struct PanelReadMxfp4 {
+struct PanelReadMxfp4 : NoPairs {
     static constexpr int kBlock = 32, kBytes = kMxfp4Bytes, kSub = 32, kOffset = 16, kWide = 0, kHasMin = 0;
     typedef OneScale Scales;
     ROW_MEMBER Scales open(const uint8_t* block, int) { return {row_from_e8m0_half(block)}; }
@@ -124,9 +127,32 @@ struct PanelReadMxfp4 {
     }
 };
 
+// The E4M3 scales of two groups as integers of 16 bits and one power of two: first << 16 | second. Exact where
+// the scales are within 2^11 of each other; below, bits of the lesser one under 2^-11 of the greater are lost,
+// a hundredth of what rounding activations to 8 bits may cost.
+struct ScalePairs {
+    Ints pairs;
+    Row power;
+};
+ROW_FN Ints e4m3_exponent(Ints a) { return ints_max(ints_right(a, ints_set1(3)), ints_set1(1)); }
+ROW_FN Ints e4m3_significand(Ints a) {  // times 2^11: below 2^15
+    const Ints hidden = ints_left(ints_min(ints_right(a, ints_set1(3)), ints_set1(1)), 3);
+    return ints_left(ints_or(ints_and(a, 7), hidden), 11);
+}
+ROW_FN ScalePairs e4m3_pairs(const uint8_t* first, const uint8_t* second) {
+    const Ints a = ints_from_u8(first), b = ints_from_u8(second);
+    const Ints ea = e4m3_exponent(a), eb = e4m3_exponent(b), e = ints_max(ea, eb);
+    const Ints high = ints_right(e4m3_significand(a), ints_sub(e, ea));
+    const Ints low = ints_right(e4m3_significand(b), ints_sub(e, eb));
+    // A scale is significand * 2^(e - 7 - 3 - 11), and the table holds doubled codes.
+    return {ints_or(ints_left(high, 16), low), row_power(ints_sub(e, ints_set1(22)))};
+}
+
 struct PanelReadNvfp4 {
     static constexpr int kBlock = 32, kBytes = kNvfp4Bytes, kSub = 16, kOffset = 16, kWide = 0, kHasMin = 0;
+    static constexpr bool kHasPairs = true;
     typedef OneScale Scales;
+    ROW_MEMBER ScalePairs pairs(const uint8_t* block) { return e4m3_pairs(block, block + 16); }
     ROW_MEMBER Scales open(const uint8_t* block, int sub) { return {row_from_e4m3_half(block + 16 * sub)}; }
     ROW_MEMBER Quads quads(const uint8_t* block, int q) {
         return quads_lookup(&kE2M1From16, nibble_quads(block + kNvfp4Scale, q));
@@ -142,7 +168,7 @@ ROW_FN ScaleAndMin open_k(const uint8_t* block, int sub) {
             row_mul(row_from_f16(block + 32), row_from_ints(ints_from_u8(block + kKMins + 16 * sub)))};
 }
 
-struct PanelReadQ4_K {
+struct PanelReadQ4_K : NoPairs {
     static constexpr int kBlock = 256, kBytes = kQ4_KBytes, kSub = 32, kOffset = 0, kWide = 0, kHasMin = 1;
     typedef ScaleAndMin Scales;
     ROW_MEMBER Scales open(const uint8_t* block, int sub) { return open_k(block, sub); }
@@ -152,7 +178,7 @@ struct PanelReadQ4_K {
     }
 };
 
-struct PanelReadQ5_K {
+struct PanelReadQ5_K : NoPairs {
     static constexpr int kBlock = 256, kBytes = kQ5_KBytes, kSub = 32, kOffset = 0, kWide = 0, kHasMin = 1;
     typedef ScaleAndMin Scales;
     ROW_MEMBER Scales open(const uint8_t* block, int sub) { return open_k(block, sub); }
@@ -166,7 +192,7 @@ struct PanelReadQ5_K {
 };
 
 // y = d * scale * q.
-struct PanelReadQ6_K {
+struct PanelReadQ6_K : NoPairs {
     static constexpr int kBlock = 256, kBytes = kQ6_KBytes, kSub = 16, kOffset = 32, kWide = 0, kHasMin = 0;
     typedef OneScale Scales;
     ROW_MEMBER Scales open(const uint8_t* block, int sub) {
@@ -181,7 +207,7 @@ struct PanelReadQ6_K {
     }
 };
 
-struct PanelReadIq4Xs {
+struct PanelReadIq4Xs : NoPairs {
     static constexpr int kBlock = 256, kBytes = kIq4XsBytes, kSub = 32, kOffset = 128, kWide = 1, kHasMin = 0;
     typedef OneScale Scales;
     ROW_MEMBER Scales open(const uint8_t* block, int sub) {

@@ -92,6 +92,29 @@ ROW_FN __m256i four_activations(const int8_t* x) {
     return _mm256_set1_epi32(word);
 }
 ROW_FN Ints ints_set1(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
+ROW_FN Ints ints_load(const uint8_t* p) { return quads_load(p); }
+ROW_FN void ints_store(uint8_t* p, Ints a) { quads_store(p, a); }
+QUADS_HALVES(ints_add, (Ints a, Ints b), _mm256_add_epi32(a.lo, b.lo), _mm256_add_epi32(a.hi, b.hi))
+QUADS_HALVES(ints_sub, (Ints a, Ints b), _mm256_sub_epi32(a.lo, b.lo), _mm256_sub_epi32(a.hi, b.hi))
+QUADS_HALVES(ints_or, (Ints a, Ints b), _mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi))
+QUADS_HALVES(ints_and, (Ints a, int32_t mask), _mm256_and_si256(a.lo, _mm256_set1_epi32(mask)),
+             _mm256_and_si256(a.hi, _mm256_set1_epi32(mask)))
+QUADS_HALVES(ints_max, (Ints a, Ints b), _mm256_max_epi32(a.lo, b.lo), _mm256_max_epi32(a.hi, b.hi))
+QUADS_HALVES(ints_min, (Ints a, Ints b), _mm256_min_epi32(a.lo, b.lo), _mm256_min_epi32(a.hi, b.hi))
+QUADS_HALVES(ints_left, (Ints a, int by), _mm256_slli_epi32(a.lo, by), _mm256_slli_epi32(a.hi, by))
+QUADS_HALVES(ints_right, (Ints a, Ints by), _mm256_srlv_epi32(a.lo, by.lo), _mm256_srlv_epi32(a.hi, by.hi))
+ROW_FN __m256 half_from_pairs(__m256i a, __m256i b) {
+    const __m256i halves = _mm256_xor_si256(a, _mm256_set1_epi32(0x8000));
+    return _mm256_cvtepi32_ps(_mm256_madd_epi16(halves, b));
+}
+ROW_FN Row row_from_pairs(Ints a, Ints b) {
+    return {half_from_pairs(a.lo, b.lo), half_from_pairs(a.hi, b.hi)};
+}
+ROW_FN Row row_power(Ints exponent) {
+    const Ints bits = ints_left(ints_add(exponent, ints_set1(127)), 23);
+    return {_mm256_castsi256_ps(bits.lo), _mm256_castsi256_ps(bits.hi)};
+}
+ROW_FN Row row_times_power(Row a, Row power) { return row_mul(a, power); }
 ROW_FN Ints ints_zero(void) { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
 #if defined(__AVXVNNI__)
 static constexpr bool kWideIsSigned = false;

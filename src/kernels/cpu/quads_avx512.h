@@ -5,7 +5,7 @@
 
 typedef __m512i Quads;
 typedef __m512i Ints;
-static constexpr int kDotTokens = 8, kDotPanels = 2, kDotTileTokens = 4, kDotChains = 12;
+static constexpr int kDotTokens = 8, kDotPanels = 3, kDotTileTokens = 4, kDotChains = 12;
 
 ROW_FN Quads quads_load(const uint8_t* p) { return _mm512_loadu_si512(p); }
 ROW_FN void quads_store(uint8_t* p, Quads q) { _mm512_storeu_si512(p, q); }
@@ -64,6 +64,22 @@ ROW_FN __m512i four_activations(const int8_t* x) {
     return _mm512_set1_epi32(word);
 }
 ROW_FN Ints ints_set1(int32_t x) { return _mm512_set1_epi32(x); }
+ROW_FN Ints ints_load(const uint8_t* p) { return _mm512_loadu_si512(p); }
+ROW_FN void ints_store(uint8_t* p, Ints a) { _mm512_storeu_si512(p, a); }
+ROW_FN Ints ints_add(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
+ROW_FN Ints ints_sub(Ints a, Ints b) { return _mm512_sub_epi32(a, b); }
+ROW_FN Ints ints_or(Ints a, Ints b) { return _mm512_or_si512(a, b); }
+ROW_FN Ints ints_and(Ints a, int32_t mask) { return _mm512_and_si512(a, _mm512_set1_epi32(mask)); }
+ROW_FN Ints ints_max(Ints a, Ints b) { return _mm512_max_epi32(a, b); }
+ROW_FN Ints ints_min(Ints a, Ints b) { return _mm512_min_epi32(a, b); }
+ROW_FN Ints ints_left(Ints a, int by) { return _mm512_slli_epi32(a, (unsigned)by); }
+ROW_FN Ints ints_right(Ints a, Ints by) { return _mm512_srlv_epi32(a, by); }  // of unsigned lanes
+ROW_FN Row row_from_pairs(Ints a, Ints b) {
+    const __m512i halves = _mm512_xor_si512(a, _mm512_set1_epi32(0x8000));
+    return _mm512_cvtepi32_ps(_mm512_madd_epi16(halves, b));
+}
+ROW_FN Row row_power(Ints exponent) { return _mm512_cvtepi32_ps(exponent); }
+ROW_FN Row row_times_power(Row a, Row power) { return _mm512_scalef_ps(a, power); }
 ROW_FN Ints ints_zero(void) { return _mm512_setzero_si512(); }
 #if defined(__AVX512VNNI__)
 static constexpr bool kWideIsSigned = false;

@@ -111,6 +111,50 @@ ROW_FN Ints ints_set1(int32_t x) {
     for (int i = 0; i < 16; ++i) r.lane[i] = x;
     return r;
 }
+ROW_FN Ints ints_load(const uint8_t* p) {
+    Ints r;
+    memcpy(r.lane, p, 64);
+    return r;
+}
+ROW_FN void ints_store(uint8_t* p, Ints a) { memcpy(p, a.lane, 64); }
+#define INTS_EACH(name, parameters, expression)                          \
+    ROW_FN Ints name parameters {                                        \
+        Ints r;                                                          \
+        for (int i = 0; i < 16; ++i) {                                   \
+            const uint32_t x = (uint32_t)a.lane[i];                      \
+            r.lane[i] = (int32_t)(expression);                           \
+        }                                                                \
+        return r;                                                        \
+    }
+INTS_EACH(ints_add, (Ints a, Ints b), x + (uint32_t)b.lane[i])
+INTS_EACH(ints_sub, (Ints a, Ints b), x - (uint32_t)b.lane[i])
+INTS_EACH(ints_or, (Ints a, Ints b), x | (uint32_t)b.lane[i])
+INTS_EACH(ints_and, (Ints a, int32_t mask), x & (uint32_t)mask)
+INTS_EACH(ints_max, (Ints a, Ints b), a.lane[i] > b.lane[i] ? x : (uint32_t)b.lane[i])
+INTS_EACH(ints_min, (Ints a, Ints b), a.lane[i] < b.lane[i] ? x : (uint32_t)b.lane[i])
+INTS_EACH(ints_left, (Ints a, int by), x << by)
+INTS_EACH(ints_right, (Ints a, Ints by), by.lane[i] > 31 ? 0 : x >> by.lane[i])  // of unsigned lanes
+// Lanes of `a` hold two sums of 16 bits as first * 65536 + (second + 32768), which keeps the second from
+// borrowing; lanes of `b` two numbers as b0 << 16 | b1. Gives first * b0 + second * b1, which fits 32 bits.
+ROW_FN Row row_from_pairs(Ints a, Ints b) {
+    Row r;
+    for (int i = 0; i < 16; ++i) {
+        const uint32_t x = (uint32_t)a.lane[i] ^ 0x8000u, y = (uint32_t)b.lane[i];
+        r.lane[i] = (float)((int16_t)(x >> 16) * (int16_t)(y >> 16) + (int16_t)x * (int16_t)y);
+    }
+    return r;
+}
+#undef INTS_EACH
+// a * 2^exponent: the exponents in the form that row_times_power reads.
+ROW_FN Row row_power(Ints exponent) {
+    Row r;
+    for (int i = 0; i < 16; ++i) {
+        const uint32_t bits = (uint32_t)(exponent.lane[i] + 127) << 23;
+        memcpy(&r.lane[i], &bits, 4);
+    }
+    return r;
+}
+ROW_FN Row row_times_power(Row a, Row power) { return row_mul(a, power); }
 ROW_FN Ints ints_zero(void) {
     Ints r;
     memset(&r, 0, sizeof r);
@@ -122,9 +166,6 @@ ROW_FN Ints ints_dot(Ints sum, Quads w, const int8_t* x) {
         for (int j = 0; j < 4; ++j) sum.lane[i] += w.byte[4 * i + j] * x[j];
     return sum;
 }
-// The same for codes that count from 128: where the plain form would overflow 16 bits inside, an instruction
-// set without dot products takes the codes as signed here, and starts such sums at zero.
-
 // The same for codes that count from 128: where the plain form would overflow 16 bits inside, an instruction
 // set without dot products takes the codes as signed (kWideIsSigned), and such sums start at zero.
 static constexpr bool kWideIsSigned = false;
