@@ -24,7 +24,7 @@ std::string speed_text(double tokens_per_second) {
                                    : fmt::format("{:.0f}", tokens_per_second);
 }
 
-Json point_json(const Benchmark& b, const BenchmarkPoint& point) {
+Json point_json(const BenchmarkPoint& point) {
     return {{"phase", std::string(name(point.phase))},
             {"tokens", point.tokens},
             {"depth", point.depth},
@@ -39,8 +39,8 @@ Json point_json(const Benchmark& b, const BenchmarkPoint& point) {
             {"operations_per_second", point.operations_per_second},
             {"joules_per_token", point.joules_per_token ? Json(*point.joules_per_token) : Json(nullptr)},
             {"watts", point.watts ? Json(*point.watts) : Json(nullptr)},
-            {"share_of_bandwidth", b.share_of_bandwidth(point)},
-            {"share_of_operations", b.share_of_operations(point)}};
+            {"share_of_bandwidth", point.share_of_bandwidth},
+            {"share_of_operations", point.share_of_operations}};
 }
 
 }  // namespace
@@ -57,24 +57,27 @@ std::string benchmark_text(const Benchmark& b) {
                  {"share", right}});
     bool in_cache = false;
     for (const BenchmarkPoint& point : b.points) {
-        in_cache = in_cache || (point.phase == Phase::decode && b.share_of_bandwidth(point) > 1.1);
+        in_cache = in_cache || (point.phase == Phase::decode && point.share_of_bandwidth > 1.1);
         table.add({std::string(name(point.phase)), sizes_text(point), speed_text(point.tokens_per_second),
                    speed_text(point.slowest) + " to " + speed_text(point.fastest),
                    fmt::format("{:.1f}", point.bytes_per_second / 1e9),
-                   fmt::format("{:.0f} %", 100 * b.share_of_bandwidth(point)),
+                   fmt::format("{:.0f} %", 100 * point.share_of_bandwidth),
                    fmt::format("{:.0f}", point.operations_per_second / 1e9),
-                   fmt::format("{:.0f} %", 100 * b.share_of_operations(point))});
+                   fmt::format("{:.0f} %", 100 * point.share_of_operations)});
     }
     std::string out = table.text();
-    out += fmt::format("\nCeilings of this run, {} threads: memory reads {:.1f} GB/s; float32 {:.0f} GFLOP/s",
-                       b.ceilings.threads, b.ceilings.read_bytes_per_second / 1e9,
-                       b.ceilings.flops_per_second / 1e9);
+    out += fmt::format(
+        "\nCeilings between the runs, {} threads: memory reads {:.1f} GB/s ({:.1f} to {:.1f}); float32 "
+        "{:.0f} GFLOP/s",
+        b.ceilings.threads, b.ceilings.read_bytes_per_second / 1e9, b.slowest_read / 1e9,
+        b.fastest_read / 1e9, b.ceilings.flops_per_second / 1e9);
     if (b.ceilings.int8_ops_per_second > 0)
         out += fmt::format("; int8 {:.0f} GOP/s", b.ceilings.int8_ops_per_second / 1e9);
     if (b.ceilings.bf16_flops_per_second > 0)
         out += fmt::format("; BF16 {:.0f} GFLOP/s", b.ceilings.bf16_flops_per_second / 1e9);
     out += fmt::format(
-        ".\nShares of operations are of the {} rate. A step reads {} of weights and {} of KV a position.\n",
+        ".\nShares are of the ceilings beside each run, of operations the {} rate. A step reads {} of "
+        "weights and {} of KV a position.\n",
         b.arithmetic, bytes_text(b.weight_bytes), bytes_text(b.kv_bytes_per_token));
     for (const BenchmarkPoint& point : b.points)
         if (point.joules_per_token)
@@ -91,7 +94,7 @@ std::string benchmark_text(const Benchmark& b) {
 
 Json benchmark_json(const Benchmark& b, const std::string& model, const std::string& kernels) {
     boost::json::array points;
-    for (const BenchmarkPoint& point : b.points) points.push_back(point_json(b, point));
+    for (const BenchmarkPoint& point : b.points) points.push_back(point_json(point));
     return {{"model", model},
             {"kernels", kernels},
             {"threads", b.ceilings.threads},
@@ -103,6 +106,8 @@ Json benchmark_json(const Benchmark& b, const std::string& model, const std::str
             {"energy_counters", boost::json::value_from(b.energy_counters)},
             {"ceilings",
              {{"read_bytes_per_second", b.ceilings.read_bytes_per_second},
+              {"slowest_read", b.slowest_read},
+              {"fastest_read", b.fastest_read},
               {"flops_per_second", b.ceilings.flops_per_second},
               {"int8_ops_per_second", b.ceilings.int8_ops_per_second},
               {"bf16_flops_per_second", b.ceilings.bf16_flops_per_second}}},

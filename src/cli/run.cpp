@@ -150,8 +150,10 @@ std::string speed_line(const engine::Completion& c) {
     const auto rate = [](std::size_t n, double seconds) {
         return seconds > 0 ? static_cast<double>(n) / seconds : 0;
     };
-    return fmt::format("{} prompt tokens at {:.0f}/s, {} new tokens at {:.0f}/s", c.prompt_tokens,
-                       rate(static_cast<std::size_t>(c.prompt_tokens), c.prefill_seconds), c.ids.size(),
+    const auto evaluated = static_cast<std::size_t>(c.prompt_tokens - c.cached_tokens);
+    return fmt::format("{} prompt tokens{} at {:.0f}/s, {} new tokens at {:.0f}/s", c.prompt_tokens,
+                       c.cached_tokens > 0 ? fmt::format(" ({} known already)", c.cached_tokens) : "",
+                       rate(evaluated, c.prefill_seconds), c.ids.size(),
                        rate(c.ids.size(), c.decode_seconds));
 }
 

@@ -83,7 +83,8 @@ Result<int> serve(const ServeOptions& options, const GlobalOptions& global) {
                                                                .batch_max = options.batch,
                                                                .context_max = options.context,
                                                                .exact = options.exact,
-                                                               .kv = options.kv}));
+                                                               .kv = options.kv,
+                                                               .prefixes_max = options.prefixes}));
     const std::string& template_source = model->chat_template->chat_template.source();
     const models::Prompter prompter(*model->tokenizer, *model->chat_template);
     server::openai::ServedModel served;
@@ -128,6 +129,10 @@ void add_serve_flags(CLI::App& app, ServeOptions& options) {
                    "tokens of prompt and answer together (default: the model's)")
         ->check(CLI::Range(1, 1 << 26));
     add_engine_flags(app, options.exact, options.kv);
+    app.add_option("--prefixes", options.prefixes,
+                   "ended answers kept for prompts that begin alike, while memory lasts; 0: none")
+        ->check(CLI::Range(0, 65'536))
+        ->capture_default_str();
     app.add_option("--queue", options.queue, "answers that may wait; more get 429")
         ->check(CLI::Range(0, 100'000))
         ->capture_default_str();

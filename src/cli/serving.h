@@ -15,7 +15,8 @@ struct ServeOptions {
     std::string host = "127.0.0.1";
     bool exact = false;
     std::optional<kernels::KvType> kv;
-    int port = 8080, batch = 16, context = 0, queue = static_cast<int>(kRequestQueueMax);
+    int port = 8080, batch = 16, context = 0, prefixes = 64;
+    int queue = static_cast<int>(kRequestQueueMax);
     int drain_seconds = static_cast<int>(kHttpDrainTime.count());
     bool quiet = false;
 };

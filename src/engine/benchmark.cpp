@@ -77,29 +77,98 @@ class Consumption {
     double joules_at_ = 0, joules_ = 0, seconds_ = 0, tokens_ = 0;
 };
 
-// The runs of one point.
-struct Runs {
-    std::vector<double> tokens_per_second;
-    void into(BenchmarkPoint& point) {
-        std::sort(tokens_per_second.begin(), tokens_per_second.end());
-        point.slowest = tokens_per_second.front();
-        point.fastest = tokens_per_second.back();
-        const std::size_t n = tokens_per_second.size(), half = n / 2;
-        point.tokens_per_second = n % 2 == 1 ? tokens_per_second[half]
-                                             : (tokens_per_second[half - 1] + tokens_per_second[half]) / 2;
+double median(std::vector<double> values) {
+    std::sort(values.begin(), values.end());
+    const std::size_t n = values.size(), half = n / 2;
+    return n % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+// What is measured between the runs: shared machines change within seconds.
+class Surroundings {
+  public:
+    Surroundings(int threads, std::string_view arithmetic, CeilingProbe& probe)
+        : threads_(threads), arithmetic_(arithmetic), probe_(&probe) {}
+    // A pool of the same size: the engine's own is not for lending, and this one goes before the next run.
+    const Ceilings& measure() {
+        ThreadPool pool({.threads = threads_});
+        all_.push_back(probe_->measure(pool));
+        return all_.back();
     }
+    [[nodiscard]] double operations(const Ceilings& c) const {
+        return arithmetic_ == "int8"   ? c.int8_ops_per_second
+               : arithmetic_ == "bf16" ? c.bf16_flops_per_second
+                                       : c.flops_per_second;
+    }
+    void into(Benchmark& out) const {
+        const auto of = [&](double Ceilings::*field) {
+            std::vector<double> values;
+            for (const Ceilings& c : all_) values.push_back(c.*field);
+            return values;
+        };
+        const std::vector<double> reads = of(&Ceilings::read_bytes_per_second);
+        out.slowest_read = *std::min_element(reads.begin(), reads.end());
+        out.fastest_read = *std::max_element(reads.begin(), reads.end());
+        out.ceilings = all_.front();
+        for (double Ceilings::*field : {&Ceilings::read_bytes_per_second, &Ceilings::flops_per_second,
+                                        &Ceilings::int8_ops_per_second, &Ceilings::bf16_flops_per_second})
+            out.ceilings.*field = median(of(field));
+    }
+
+  private:
+    int threads_;
+    std::string_view arithmetic_;
+    CeilingProbe* probe_;
+    std::vector<Ceilings> all_;
+};
+
+// The runs of one point, each between two measurements of the ceilings.
+class Runs {
+  public:
+    explicit Runs(Surroundings& around) : around_(around), before_(around.measure()) {}
+    void add(double tokens_per_second) {
+        const Ceilings after = around_.measure();
+        speeds_.push_back(tokens_per_second);
+        reads_.push_back(std::max(before_.read_bytes_per_second, after.read_bytes_per_second));
+        operations_.push_back(std::max(around_.operations(before_), around_.operations(after)));
+        before_ = after;
+    }
+    [[nodiscard]] bool empty() const { return speeds_.empty(); }
+    [[nodiscard]] double speed() const { return median(speeds_); }
+    // After bytes and operations a token are known.
+    void into(BenchmarkPoint& point, double bytes_per_token) const {
+        point.slowest = *std::min_element(speeds_.begin(), speeds_.end());
+        point.fastest = *std::max_element(speeds_.begin(), speeds_.end());
+        point.tokens_per_second = speed();
+        point.bytes_per_second = bytes_per_token * point.tokens_per_second;
+        point.operations_per_second = point.operations_per_token * point.tokens_per_second;
+        std::vector<double> of_bandwidth, of_operations;
+        for (std::size_t i = 0; i < speeds_.size(); ++i) {
+            of_bandwidth.push_back(bytes_per_token * speeds_[i] / reads_[i]);
+            of_operations.push_back(point.operations_per_token * speeds_[i] / operations_[i]);
+        }
+        point.share_of_bandwidth = median(of_bandwidth);
+        point.share_of_operations = median(of_operations);
+    }
+
+  private:
+    Surroundings& around_;
+    Ceilings before_;
+    std::vector<double> speeds_, reads_, operations_;
 };
 
 class Bench {
   public:
-    Bench(Engine& engine, const BenchmarkOptions& options)
-        : engine_(engine), options_(options), meter_(EnergyMeter::open(options.energy_root)) {}
+    Bench(Engine& engine, const BenchmarkOptions& options, Surroundings& around)
+        : engine_(engine),
+          options_(options),
+          around_(around),
+          meter_(EnergyMeter::open(options.energy_root)) {}
     [[nodiscard]] std::vector<std::string> energy_counters() const { return meter_.names(); }
 
     Result<BenchmarkPoint> prefill(int tokens) {
         BenchmarkPoint point;
         point.tokens = tokens;
-        Runs runs;
+        Runs runs(around_);
         Consumption consumption(meter_);
         for (int run = 0; run < options_.repeats; ++run) {
             arrived_ = 0;
@@ -107,11 +176,11 @@ class Bench {
             consumption.begin();
             const auto start = Clock::now();
             while (arrived_ == 0) HEARTH_TRY_STATUS(step());
-            runs.tokens_per_second.push_back(tokens / seconds_since(start));
+            const double speed = tokens / seconds_since(start);
             consumption.end(tokens);
             HEARTH_TRY_STATUS(drain());
+            runs.add(speed);
         }
-        runs.into(point);
         consumption.into(point);
         const auto n = static_cast<double>(tokens);
         point.operations_per_token = program().operations(0, n, 1) / n;
@@ -122,8 +191,7 @@ class Bench {
         const double steps = (n + engine_.options().chunk_tokens - 1) / engine_.options().chunk_tokens;
         point.bytes_per_step =
             weight_bytes(std::min<double>(n, engine_.options().chunk_tokens)) + kv_bytes() * n / 2;
-        point.bytes_per_second = point.bytes_per_step * std::max(1.0, steps) * point.tokens_per_second / n;
-        finish(point);
+        runs.into(point, point.bytes_per_step * std::max(1.0, steps) / n);
         return point;
     }
 
@@ -145,7 +213,7 @@ class Bench {
             HEARTH_TRY(together, counted_step());
             if (together == 0 && idle_) return fail(Fault::internal, "the benchmark's sequences ended early");
         }
-        Runs runs;
+        Runs runs(around_);
         Consumption consumption(meter_);
         for (int run = 0; run < options_.repeats; ++run) {
             consumption.begin();
@@ -155,19 +223,18 @@ class Bench {
                 HEARTH_TRY(const int n, counted_step());
                 made += n;
             }
-            if (made > 0) runs.tokens_per_second.push_back(made / seconds_since(start));
+            const double seconds = seconds_since(start);
             consumption.end(made);
+            if (made > 0) runs.add(made / seconds);
         }
         HEARTH_TRY_STATUS(drain());
-        if (runs.tokens_per_second.empty()) return fail(Fault::internal, "no token was decoded");
-        runs.into(point);
+        if (runs.empty()) return fail(Fault::internal, "no token was decoded");
         consumption.into(point);
         const double mean_depth =
             start_depth + (batch > 1 ? head_start / 2.0 : 0) + point.tokens * options_.repeats / 2.0;
         point.bytes_per_step = weight_bytes(batch) + kv_bytes() * mean_depth * batch;
         point.operations_per_token = program().operations(mean_depth, 1, 1);
-        point.bytes_per_second = point.bytes_per_step * point.tokens_per_second / batch;
-        finish(point);
+        runs.into(point, point.bytes_per_step / batch);
         return point;
     }
 
@@ -184,10 +251,6 @@ class Bench {
         return bytes;
     }
     [[nodiscard]] double kv_bytes() const { return kv_bytes_of_position(program(), *engine_.options().kv); }
-    static void finish(BenchmarkPoint& point) {
-        point.operations_per_second = point.operations_per_token * point.tokens_per_second;
-    }
-
     Status submit(int prompt_tokens, int new_tokens) {
         Request request;
         for (int i = 0; i < prompt_tokens; ++i)
@@ -224,6 +287,7 @@ class Bench {
 
     Engine& engine_;
     const BenchmarkOptions& options_;
+    Surroundings& around_;
     EnergyMeter meter_;
     Philox random_{1};
     int arrived_ = 0;
@@ -276,15 +340,18 @@ Result<Benchmark> benchmark(Engine& engine, const BenchmarkOptions& options) {
     for (int& batch : sizes.batches) batch = std::clamp(batch, 1, engine.options().batch_max);
 
     Benchmark out;
-    // A pool of the same size: the engine's own is not for lending. It goes before the engine is timed.
-    const auto ceilings = [&]() -> Result<Ceilings> {
+    const auto first = [&]() -> Result<std::pair<CeilingProbe, Ceilings>> {
         ThreadPool pool({.threads = engine.options().threads});
-        return measure_ceilings(pool);
+        HEARTH_TRY(CeilingProbe probe, CeilingProbe::make(pool));
+        const Ceilings ceilings = probe.measure(pool);
+        return std::pair(std::move(probe), ceilings);
     };
-    HEARTH_TRY(out.ceilings, ceilings());
+    HEARTH_TRY(auto probe, first());
+    out.arithmetic = arithmetic_of(model, engine.options(), probe.second);
+    Surroundings around(engine.options().threads, out.arithmetic, probe.first);
     out.weight_bytes = static_cast<double>(model.weight_bytes);
     out.kv_bytes_per_token = kv_bytes_of_position(model.program, *engine.options().kv);
-    Bench bench(engine, sizes);
+    Bench bench(engine, sizes, around);
     out.energy_counters = bench.energy_counters();
     for (const int prompt : sizes.prompts) {
         HEARTH_TRY(auto point, bench.prefill(prompt));
@@ -295,18 +362,7 @@ Result<Benchmark> benchmark(Engine& engine, const BenchmarkOptions& options) {
             HEARTH_TRY(auto point, bench.decode(depth, batch));
             out.points.push_back(point);
         }
-    // Shared machines slow down for minutes: the better of the ceilings before and after counts.
-    HEARTH_TRY(const Ceilings after, ceilings());
-    out.ceilings.read_bytes_per_second =
-        std::max(out.ceilings.read_bytes_per_second, after.read_bytes_per_second);
-    out.ceilings.flops_per_second = std::max(out.ceilings.flops_per_second, after.flops_per_second);
-    out.ceilings.int8_ops_per_second = std::max(out.ceilings.int8_ops_per_second, after.int8_ops_per_second);
-    out.ceilings.bf16_flops_per_second =
-        std::max(out.ceilings.bf16_flops_per_second, after.bf16_flops_per_second);
-    out.arithmetic = arithmetic_of(model, engine.options(), out.ceilings);
-    out.operations_ceiling = out.arithmetic == "int8"   ? out.ceilings.int8_ops_per_second
-                             : out.arithmetic == "bf16" ? out.ceilings.bf16_flops_per_second
-                                                        : out.ceilings.flops_per_second;
+    around.into(out);
     return out;
 }
 

@@ -37,25 +37,21 @@ struct BenchmarkPoint {
     double attention_operations_per_token =
         0;  // of them, over what tokens see: in float32 whatever the weights
     double bytes_per_second = 0, operations_per_second = 0;
+    // Of the ceilings measured just before and after each run, whichever was higher; medians over the runs.
+    double share_of_bandwidth = 0, share_of_operations = 0;
     // Of the processor and its memory, over all runs; absent where no counter can be read.
     std::optional<double> joules_per_token, watts;
 };
 std::string_view name(BenchmarkPoint::Phase phase);
 
 struct Benchmark {
-    std::vector<BenchmarkPoint> points;   // prompts in order, then depths with each batch
-    double weight_bytes = 0;              // as packed: what one step reads
-    double kv_bytes_per_token = 0;        // of one position, as allocated
-    std::string_view arithmetic = "f32";  // what most products are made in: "f32", "int8", "bf16"
-    double operations_ceiling = 0;        // of that arithmetic, per second
-    Ceilings ceilings;
-    std::vector<std::string> energy_counters;  // "package-0", "dram"; empty: none can be read
-    [[nodiscard]] double share_of_bandwidth(const BenchmarkPoint& point) const {
-        return point.bytes_per_second / ceilings.read_bytes_per_second;
-    }
-    [[nodiscard]] double share_of_operations(const BenchmarkPoint& point) const {
-        return point.operations_per_second / operations_ceiling;
-    }
+    std::vector<BenchmarkPoint> points;         // prompts in order, then depths with each batch
+    double weight_bytes = 0;                    // as packed: what one step reads
+    double kv_bytes_per_token = 0;              // of one position, as allocated
+    std::string_view arithmetic = "f32";        // what most products are made in: "f32", "int8", "bf16"
+    Ceilings ceilings;                          // medians of what was measured between the runs
+    double slowest_read = 0, fastest_read = 0;  // bandwidth, of those measurements
+    std::vector<std::string> energy_counters;   // "package-0", "dram"; empty: none can be read
     [[nodiscard]] const BenchmarkPoint& prefill() const { return points.front(); }  // the first prompt
     [[nodiscard]] const BenchmarkPoint& decode() const;  // the first depth and batch
 };

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "engine/executor.h"
+#include "engine/prefix_cache.h"
 #include "engine/sequence.h"
 #include "models/embedder.h"
 #include "models/model.h"
@@ -28,6 +29,8 @@ struct Engine::State {
     std::unique_ptr<Executor> executor;
     std::deque<std::unique_ptr<Sequence>> waiting;
     std::vector<std::unique_ptr<Sequence>> running;
+    PrefixCache prefixes{0};
+    bool recurs = false;                 // states that only marks and snapshots come back to
     std::vector<std::int64_t> promised;  // blocks by pool, to running sequences: none can starve half way
     std::uint64_t next_handle = 1;
 
@@ -44,6 +47,8 @@ struct Engine::State {
     [[nodiscard]] std::int64_t needed(std::size_t of, std::int64_t n_tokens) const {
         return blocks->pool(of).blocks_needed(n_tokens, step_tokens());
     }
+    // Room for n more tokens, from the prefix cache where it is in the way.
+    Status reserve(SequenceState& sequence, std::int64_t n_tokens);
     void admit();
     void retire();
 };
@@ -76,6 +81,10 @@ Result<std::unique_ptr<Engine>> Engine::open(std::shared_ptr<const models::Model
     options.threads = state->pool->size();
     state->blocks = std::make_unique<KvBlocks>(std::move(blocks));
     state->promised.resize(state->blocks->n_pools());
+    if (!model->program.bidirectional)
+        state->prefixes = PrefixCache(static_cast<std::size_t>(std::max(0, options.prefixes_max)));
+    for (std::size_t i = 0; i < state->blocks->n_pools(); ++i)
+        state->recurs |= state->blocks->pool(i).kind == models::StatePool::Kind::recurrent;
     HEARTH_TRY(state->executor, Executor::make(model, *state->blocks, *state->pool, step_tokens,
                                                options.context_max, options.exact));
     state->model = std::move(model);
@@ -139,7 +148,7 @@ Status Engine::score(std::span<const int> ids, const LogitsSink& sink, ScoreOpti
         if (s.model->program.bidirectional) prompt_left = INT64_MAX;
         n = prompt_left <= 0 ? 1 : std::min({chunk, ids.size() - at, static_cast<std::size_t>(prompt_left)});
         const auto n_tokens = static_cast<std::int64_t>(n);
-        HEARTH_TRY_STATUS(sequence.reserve(n_tokens));
+        HEARTH_TRY_STATUS(s.reserve(sequence, n_tokens));
         const StepPart part{&sequence, ids.subspan(at, n),
                             std::clamp<std::int64_t>(options.first_position - begin, 0, n_tokens)};
         s.executor->run({&part, 1}, [&](std::size_t, std::int64_t token, std::span<const float> logits) {
@@ -173,7 +182,7 @@ Result<std::vector<std::vector<double>>> Engine::score_continuations(
         const auto tokens = prompt.subspan(at, std::min(chunk, prompt.size() - at));
         const bool last = at + tokens.size() == prompt.size();
         const auto n = static_cast<std::int64_t>(tokens.size());
-        HEARTH_TRY_STATUS(base.reserve(n));
+        HEARTH_TRY_STATUS(s.reserve(base, n));
         const StepPart part{&base, tokens, last ? n - 1 : n};
         s.executor->run({&part, 1}, [&](std::size_t, std::int64_t, std::span<const float> logits) {
             const double norm = log_sum_exp(logits);
@@ -196,7 +205,7 @@ Result<std::vector<std::vector<double>>> Engine::score_continuations(
                             chunk + 1, continuations[next].size());
             if (n_tokens + tokens.size() > chunk) break;
             forks.push_back(base.fork());
-            HEARTH_TRY_STATUS(forks.back().reserve(static_cast<std::int64_t>(tokens.size())));
+            HEARTH_TRY_STATUS(s.reserve(forks.back(), static_cast<std::int64_t>(tokens.size())));
             parts.push_back({nullptr, tokens, 0});
             which.push_back(next);
             n_tokens += tokens.size();
@@ -250,6 +259,12 @@ void Engine::cancel(std::uint64_t handle) {
         if (sequence->handle() == handle) sequence->cancel();
 }
 
+Status Engine::State::reserve(SequenceState& sequence, std::int64_t n_tokens) {
+    Status room = sequence.reserve(n_tokens);
+    while (!room && prefixes.drop_oldest()) room = sequence.reserve(n_tokens);
+    return room;
+}
+
 void Engine::State::admit() {
     while (!waiting.empty() && static_cast<int>(running.size()) < options.batch_max) {
         const std::int64_t tokens_max = waiting.front()->tokens_max();
@@ -260,6 +275,7 @@ void Engine::State::admit() {
         for (std::size_t i = 0; i < promised.size(); ++i) promised[i] += needed(i, tokens_max);
         running.push_back(std::move(waiting.front()));
         waiting.pop_front();
+        running.back()->begin(prefixes.begin(*blocks, running.back()->prompt()));
     }
 }
 
@@ -268,7 +284,8 @@ void Engine::State::retire() {
         if (sequence->finished()) {
             for (std::size_t i = 0; i < promised.size(); ++i)
                 promised[i] -= needed(i, sequence->tokens_max());
-            sequence->state.truncate(0);
+            std::vector<int> tokens = sequence->computed();  // before the state goes
+            prefixes.keep(std::move(tokens), std::move(sequence->state));
             sequence->deliver();
         }
     std::erase_if(running, [](const auto& sequence) { return sequence->finished(); });
@@ -288,7 +305,7 @@ Result<bool> Engine::step() {
             if (sequence->in_prefill() != prefill || room == 0) continue;
             const auto pending = sequence->pending();
             const auto tokens = pending.first(std::min(pending.size(), room));
-            HEARTH_TRY_STATUS(sequence->state.reserve(static_cast<std::int64_t>(tokens.size())));
+            HEARTH_TRY_STATUS(s.reserve(sequence->state, static_cast<std::int64_t>(tokens.size())));
             const auto n = static_cast<std::int64_t>(tokens.size());
             parts.push_back({&sequence->state, tokens, tokens.size() == pending.size() ? n - 1 : n});
             owners.push_back(sequence.get());
@@ -299,8 +316,12 @@ Result<bool> Engine::step() {
     s.executor->run(parts, [&](std::size_t part, std::int64_t, std::span<const float> logits) {
         rows[part].assign(logits.begin(), logits.end());
     });
-    for (std::size_t i = 0; i < parts.size(); ++i)
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        // States that recur cannot go back from the answer's end to the prompt's: a snapshot can.
+        if (s.recurs && owners[i]->state.length() == std::ssize(owners[i]->prompt()))
+            s.prefixes.keep(owners[i]->computed(), owners[i]->state.fork());
         if (!rows[i].empty() && !owners[i]->finished()) owners[i]->take(rows[i]);
+    }
     s.retire();
     return true;
 }

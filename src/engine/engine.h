@@ -30,6 +30,9 @@ struct EngineOptions {
     bool exact = false;  // float32 activations for every format (audits), not the integer fast path
     std::optional<kernels::KvType> kv =
         std::nullopt;  // of keys and values; none: float32 when exact, else BF16
+    // Ended sequences whose states wait for prompts that begin alike, in room of the KV cache that nobody
+    // else needs. 0: none.
+    int prefixes_max = 64;
 };
 
 struct SamplingParams {
@@ -78,6 +81,7 @@ struct Completion {
     StopReason reason = StopReason::length;
     std::vector<TokenLogprob> logprobs;
     int prompt_tokens = 0;
+    int cached_tokens = 0;  // of the prompt, found in the prefix cache
     double prefill_seconds = 0, decode_seconds = 0;
 };
 

@@ -106,6 +106,8 @@ class SequenceState {
     // Goes back to `length`, or to the nearest length before it that every state still knows: recurrent
     // states know their marks, windows the last kRollbackTokens, and all know 0. Returns where it is now.
     std::int64_t truncate(std::int64_t length);
+    // Where truncate(length) would go; `length` up to this one.
+    [[nodiscard]] std::int64_t reachable(std::int64_t length) const;
     [[nodiscard]] SequenceState fork() const;
 
   private:
@@ -117,7 +119,6 @@ class SequenceState {
     void drop(const Mark& mark);
     [[nodiscard]] std::int64_t first_kept(std::size_t pool) const;  // of the next step, in blocks
     [[nodiscard]] std::int64_t blocks_to_take(std::size_t pool, std::int64_t n) const;
-    [[nodiscard]] std::int64_t reachable(std::int64_t length) const;
     KvBlocks* blocks_;
     std::vector<std::vector<BlockId>> ids_;  // by pool
     std::vector<Mark> marks_;                // in order of length

@@ -13,6 +13,7 @@ namespace hearth::engine {
 namespace {
 
 constexpr int kRuns = 5;
+constexpr std::int64_t kPage = 4096;
 
 template <class Body>
 double median_seconds(Body&& body) {
@@ -38,20 +39,24 @@ double chains_per_second(ThreadPool& pool, float (*chains)(std::int64_t)) {
 
 }  // namespace
 
-Result<Ceilings> measure_ceilings(ThreadPool& pool, std::uint64_t buffer_bytes) {
+Result<CeilingProbe> CeilingProbe::make(ThreadPool& pool, std::uint64_t buffer_bytes) {
+    CeilingProbe probe;
+    HEARTH_TRY(probe.buffer_,
+               probe.arena_.take_bytes(buffer_bytes / kPage * kPage, "the bandwidth measurement"));
+    // Written first: pages that were never touched all map to one page of zeros.
+    pool.split(std::ssize(probe.buffer_), kPage, [&](std::int64_t begin, std::int64_t end) {
+        std::memset(probe.buffer_.data() + begin, 1, static_cast<std::size_t>(end - begin));
+    });
+    return probe;
+}
+
+Ceilings CeilingProbe::measure(ThreadPool& pool) const {
     const kernels::CpuKernels& kernels = kernels::best();
     Ceilings out;
     out.isa = kernels.isa;
     out.threads = pool.size();
-    Arena arena;
-    HEARTH_TRY(const auto buffer, arena.take_bytes(buffer_bytes, "the bandwidth measurement"));
-    constexpr std::int64_t kPage = 4096;
-    const auto n = static_cast<std::int64_t>(buffer_bytes) / kPage * kPage;
-    auto* data = reinterpret_cast<std::uint8_t*>(buffer.data());
-    // Written first: pages that were never touched all map to one page of zeros.
-    pool.split(n, kPage, [&](std::int64_t begin, std::int64_t end) {
-        std::memset(data + begin, 1, static_cast<std::size_t>(end - begin));
-    });
+    const auto* data = reinterpret_cast<const std::uint8_t*>(buffer_.data());
+    const std::int64_t n = std::ssize(buffer_);
     std::vector<std::uint64_t> sums(static_cast<std::size_t>(pool.size()) * 8);
     const double read_seconds = median_seconds([&] {
         pool.run([&](int worker) {
@@ -69,6 +74,11 @@ Result<Ceilings> measure_ceilings(ThreadPool& pool, std::uint64_t buffer_bytes) 
         out.bf16_flops_per_second =
             2.0 * 2 * kernels::kLanes * chains_per_second(pool, kernels.dots->bf16_dot_chains);
     return out;
+}
+
+Result<Ceilings> measure_ceilings(ThreadPool& pool, std::uint64_t buffer_bytes) {
+    HEARTH_TRY(const CeilingProbe probe, CeilingProbe::make(pool, buffer_bytes));
+    return probe.measure(pool);
 }
 
 }  // namespace hearth::engine

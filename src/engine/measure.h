@@ -4,6 +4,7 @@
 
 #include "base/result.h"
 #include "base/thread_pool.h"
+#include "tensor/arena.h"
 
 namespace hearth::engine {
 
@@ -16,8 +17,20 @@ struct Ceilings {
     int threads = 1;
 };
 
-// Medians of several short runs; about half a second. `buffer_bytes` must be well beyond the last-level
-// cache. Errors: no_memory.
+// Holds the buffer that bandwidth is measured on, so that measuring again takes a tenth of a second.
+class CeilingProbe {
+  public:
+    // `buffer_bytes` must be well beyond the last-level cache. Errors: no_memory.
+    static Result<CeilingProbe> make(ThreadPool& pool, std::uint64_t buffer_bytes = std::uint64_t{512} << 20);
+    // Medians of several short runs.
+    [[nodiscard]] Ceilings measure(ThreadPool& pool) const;
+
+  private:
+    Arena arena_;
+    std::span<std::byte> buffer_;
+};
+
+// One measurement. Errors: no_memory.
 Result<Ceilings> measure_ceilings(ThreadPool& pool, std::uint64_t buffer_bytes = std::uint64_t{512} << 20);
 
 }  // namespace hearth::engine

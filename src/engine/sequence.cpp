@@ -25,6 +25,11 @@ Sequence::Sequence(std::uint64_t handle, Request request, Engine::Done done, KvB
     completion_.prompt_tokens = static_cast<int>(prompt_size_);
 }
 
+void Sequence::begin(SequenceState known) {
+    state = std::move(known);
+    completion_.cached_tokens = static_cast<int>(state.length());
+}
+
 std::span<const int> Sequence::pending() const {
     return std::span(tokens_).subspan(static_cast<std::size_t>(state.length()));
 }

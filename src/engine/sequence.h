@@ -21,6 +21,14 @@ class Sequence {
     [[nodiscard]] std::uint64_t handle() const { return handle_; }
     SequenceState state;
 
+    // Goes on from what another sequence computed of this prompt.
+    void begin(SequenceState known);
+    [[nodiscard]] std::span<const int> prompt() const { return std::span(tokens_).first(prompt_size_); }
+    // Prompt and answer as far as `state` holds them.
+    [[nodiscard]] std::vector<int> computed() const {
+        return {tokens_.begin(), tokens_.begin() + static_cast<std::ptrdiff_t>(state.length())};
+    }
+
     // Tokens whose keys and values are not in the cache yet: the rest of the prompt, or the last token drawn.
     [[nodiscard]] std::span<const int> pending() const;
     [[nodiscard]] bool in_prefill() const { return state.length() < static_cast<std::int64_t>(prompt_size_); }

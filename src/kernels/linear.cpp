@@ -80,8 +80,8 @@ void linear_alone(const CpuKernels& kernels, const LinearJob& job, std::int64_t 
 
 void linear(const CpuKernels& kernels, std::span<const LinearJob> jobs, std::int64_t n_tokens, float* scratch,
             std::int64_t scratch_floats_per_worker, ThreadPool& pool) {
-    // Few tokens: a few long streams a worker. Many: as little as kernels take at once, twos or threes of panels,
-    // so that nobody waits long for the last piece.
+    // Few tokens: a few long streams a worker. Many: as little as kernels take at once, twos or threes of
+    // panels, so that nobody waits long for the last piece.
     constexpr std::int64_t kPiecesPerWorker = 8, kGrain = 6;
     std::int64_t n_panels = 0, n_pieces = 0;
     for (const LinearJob& job : jobs) n_panels += job.weight->n_panels;

@@ -75,7 +75,8 @@ struct AttendRow {
 // much of the one kBlocksAhead later is asked for, in the order of reading: a chunk's keys, its values, the
 // next chunk's keys.
 static constexpr int64_t kBlocksAhead = 4;
-ROW_FN const uint8_t* block_ahead(const AttendArgs* a, int64_t begin, int64_t end, int64_t at, bool in_values) {
+ROW_FN const uint8_t* block_ahead(const AttendArgs* a, int64_t begin, int64_t end, int64_t at,
+                                  bool in_values) {
     const int64_t first = begin / 16, past = (end + 15) / 16;
     at += kBlocksAhead;
     if (!in_values && at < past) return a->key_blocks[at];

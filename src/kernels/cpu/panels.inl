@@ -127,9 +127,9 @@ struct PanelReadMxfp4 : NoPairs {
     }
 };
 
-// The E4M3 scales of two groups as integers of 16 bits and one power of two: first << 16 | second. Exact where
-// the scales are within 2^11 of each other; below, bits of the lesser one under 2^-11 of the greater are lost,
-// a hundredth of what rounding activations to 8 bits may cost.
+// The E4M3 scales of two groups as integers of 16 bits and one power of two: first << 16 | second. Exact
+// where the scales are within 2^11 of each other; below, bits of the lesser one under 2^-11 of the greater
+// are lost, a hundredth of what rounding activations to 8 bits may cost.
 struct ScalePairs {
     Ints pairs;
     Row power;

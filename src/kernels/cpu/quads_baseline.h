@@ -117,19 +117,19 @@ ROW_FN Ints ints_load(const uint8_t* p) {
     return r;
 }
 ROW_FN void ints_store(uint8_t* p, Ints a) { memcpy(p, a.lane, 64); }
-#define INTS_EACH(name, parameters, expression)                          \
-    ROW_FN Ints name parameters {                                        \
-        Ints r;                                                          \
-        for (int i = 0; i < 16; ++i) {                                   \
-            const uint32_t x = (uint32_t)a.lane[i];                      \
-            r.lane[i] = (int32_t)(expression);                           \
-        }                                                                \
-        return r;                                                        \
+#define INTS_EACH(name, parameters, expression)     \
+    ROW_FN Ints name parameters {                   \
+        Ints r;                                     \
+        for (int i = 0; i < 16; ++i) {              \
+            const uint32_t x = (uint32_t)a.lane[i]; \
+            r.lane[i] = (int32_t)(expression);      \
+        }                                           \
+        return r;                                   \
     }
 INTS_EACH(ints_add, (Ints a, Ints b), x + (uint32_t)b.lane[i])
 INTS_EACH(ints_sub, (Ints a, Ints b), x - (uint32_t)b.lane[i])
 INTS_EACH(ints_or, (Ints a, Ints b), x | (uint32_t)b.lane[i])
-INTS_EACH(ints_and, (Ints a, int32_t mask), x & (uint32_t)mask)
+INTS_EACH(ints_and, (Ints a, int32_t mask), x&(uint32_t)mask)
 INTS_EACH(ints_max, (Ints a, Ints b), a.lane[i] > b.lane[i] ? x : (uint32_t)b.lane[i])
 INTS_EACH(ints_min, (Ints a, Ints b), a.lane[i] < b.lane[i] ? x : (uint32_t)b.lane[i])
 INTS_EACH(ints_left, (Ints a, int by), x << by)

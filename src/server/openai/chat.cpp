@@ -287,7 +287,10 @@ Json ChatAnswer::usage() const {
     const auto prompt = static_cast<std::int64_t>(choices_[0].completion.prompt_tokens);
     std::int64_t answered = 0;
     for (const Choice& choice : choices_) answered += static_cast<std::int64_t>(choice.completion.ids.size());
-    return {{"prompt_tokens", prompt}, {"completion_tokens", answered}, {"total_tokens", prompt + answered}};
+    return {{"prompt_tokens", prompt},
+            {"completion_tokens", answered},
+            {"total_tokens", prompt + answered},
+            {"prompt_tokens_details", {{"cached_tokens", choices_[0].completion.cached_tokens}}}};
 }
 
 // Of the first choice; the names are llama-server's, whose clients read them.
@@ -297,9 +300,11 @@ Json ChatAnswer::timings() const {
     // Decoding begins with the second token: the first falls out of the prompt.
     const double decoded = std::max(answered - 1, 0.0);
     const auto rate = [](double n, double seconds) { return seconds > 0 ? n / seconds : 0.0; };
-    return {{"prompt_n", c.prompt_tokens},
+    const int evaluated = c.prompt_tokens - c.cached_tokens;
+    return {{"cache_n", c.cached_tokens},
+            {"prompt_n", evaluated},
             {"prompt_ms", c.prefill_seconds * 1000},
-            {"prompt_per_second", rate(c.prompt_tokens, c.prefill_seconds)},
+            {"prompt_per_second", rate(evaluated, c.prefill_seconds)},
             {"predicted_n", c.ids.size()},
             {"predicted_ms", c.decode_seconds * 1000},
             {"predicted_per_second", rate(decoded, c.decode_seconds)}};
