@@ -157,6 +157,41 @@ TEST(Dot, ExtremeCodesDoNotSaturate) {
     }
 }
 
+// NVFP4's scales meet as integers of 16 bits: every pair of them within 2^11 of each other gives what float32
+// gives, and beyond that an error below 2^-14 of the greater.
+TEST(Dot, Nvfp4ScalesFarApart) {
+    const std::int64_t cols = 64, rows = 126;  // a scale byte a row against the greatest, 448
+    Matrix m = random_matrix(DType::nvfp4, rows, cols, 11);
+    for (std::int64_t row = 0; row < rows; ++row)
+        for (int group = 0; group < 4; ++group)  // a block: four scales, then 32 bytes of codes
+            m.bytes[static_cast<std::size_t>(row * 36 + group)] =
+                static_cast<std::byte>(group % 2 == (row / 8) % 2 ? 126 : row + 1);
+    quant::block_format(DType::nvfp4)->decode_row(m.bytes.data(), m.decoded.data(), rows * cols);
+    const auto x = gaussian(cols, 12);
+    ThreadPool pool({.threads = 1});
+    Arena arena;
+    const auto packed = pack({DType::nvfp4, Shape{rows, cols}, m.bytes}, 1.0f, {}, arena, pool);
+    ASSERT_OK(packed);
+    for (const CpuKernels* kernels : runnable()) {
+        const auto y = multiply(*kernels, *packed, x, 1, pool);
+        const Quantized q = quantize(*kernels, kActivationInt8, x, cols);
+        for (std::int64_t row = 0; row < rows; ++row) {
+            double want = 0, magnitude = 0, activations = 0;
+            for (std::int64_t k = 0; k < cols; ++k) {
+                const double w = static_cast<double>(m.decoded[static_cast<std::size_t>(row * cols + k)]);
+                want += w * value(q, 0, k);
+                magnitude += std::fabs(w * value(q, 0, k));
+                activations += std::fabs(value(q, 0, k));
+            }
+            const bool is_near = row + 1 >= 32;  // exponents 4 to 15
+            const double tolerance =
+                0x1p-22 * magnitude + (is_near ? 0 : 0x1p-14 * 448.0 * 6.0 * activations);
+            EXPECT_NEAR(static_cast<double>(y[static_cast<std::size_t>(row)]), want, tolerance)
+                << kernels->isa << " scale byte " << row + 1;
+        }
+    }
+}
+
 TEST(Quantize, RoundsToTheNearestOf255StepsAlikeEverywhere) {
     const std::int64_t cols = 512;
     auto x = gaussian(cols, 9);
