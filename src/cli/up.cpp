@@ -138,8 +138,8 @@ Status bench_step(Job& job) {
     const std::string name = job.quantized.filename().string();
     job.report->speeds = {
         {name, fmt::format("prefill {:.0f} tokens/s ({:.0f} % of the measured {} rate)",
-                           bench.prefill().tokens_per_second,
-                           100 * bench.prefill().share_of_operations, bench.arithmetic)},
+                           bench.prefill().tokens_per_second, 100 * bench.prefill().share_of_operations,
+                           bench.arithmetic)},
         {name, fmt::format("decode {:.0f} tokens/s ({:.1f} GB/s; memory reads {:.1f} GB/s here)",
                            bench.decode().tokens_per_second, bench.decode().bytes_per_second / 1e9,
                            bench.ceilings.read_bytes_per_second / 1e9)}};

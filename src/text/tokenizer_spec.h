@@ -99,9 +99,9 @@ struct TokenizerSpec {
 
     std::string where = {};  // the container, for error messages
     Model model = Model::bpe;
-    bool byte_level = true;      // symbols are bytes, and tokens are spelled in GPT-2's byte alphabet
-    bool byte_fallback = false;  // what has no token becomes its bytes, tokens spelled <0x00> to <0xFF>
-    bool fuse_unknown = false;   // neighbours that have no token become one `unk`
+    bool byte_level = true;       // symbols are bytes, and tokens are spelled in GPT-2's byte alphabet
+    bool byte_fallback = false;   // what has no token becomes its bytes, tokens spelled <0x00> to <0xFF>
+    bool fuse_unknown = false;    // neighbours that have no token become one `unk`
     bool added_in_model = false;  // added tokens that the vocabulary has are also tokens that words become
     bool ignore_merges = false;   // a word that is a token is that token, whatever the merges say
     std::vector<std::string> tokens = {};                          // by id; empty for an id without a token

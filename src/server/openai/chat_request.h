@@ -19,11 +19,11 @@ struct ChatRequest {
     // string (text parts joined by newlines) or null; other members as sent, arguments of tool calls as
     // objects.
     Json messages;
-    Json tools;           // an array, or null
+    Json tools;  // an array, or null
     // A call that must come: of the function of this name, or of any if empty. Absent: as the model likes.
     std::optional<std::string> forced_call;
     bool parallel_calls = true;  // false: at most one call
-    Json template_extra;  // chat_template_kwargs: an object, or null
+    Json template_extra;         // chat_template_kwargs: an object, or null
     engine::SamplingParams sampling;
     bool has_seed = false;
     std::optional<int> new_tokens_max;  // absent: what the context leaves
