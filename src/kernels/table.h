@@ -68,7 +68,7 @@ enum ActivationKind : int { kActivationF32, kActivationInt8, kActivationBf16, kA
 
 inline constexpr int64_t kDotFewTokens =
     8;  // up to here codes are unpacked in registers, for every token anew
-inline constexpr int64_t kDotScratchBytes = 64 << 10;  // beside the activations in a first-level cache
+inline constexpr int64_t kDotScratchBytes = 64 << 10;  // a small part of a second-level cache
 struct DotArgs {
     float* y;  // as LinearArgs
     int64_t y_stride;

@@ -40,6 +40,13 @@ std::vector<float> multiply(const CpuKernels& kernels, const PackedMatrix& packe
     return out;
 }
 
+// Row k picks out column k of a matrix.
+std::vector<float> unit_vectors(std::int64_t n) {
+    std::vector<float> rows(static_cast<std::size_t>(n * n));
+    for (std::int64_t k = 0; k < n; ++k) rows[static_cast<std::size_t>(k * n + k)] = 1;
+    return rows;
+}
+
 class LinearTest : public testing::TestWithParam<DType> {};
 
 TEST_P(LinearTest, AgreesWithDoublePrecision) {
@@ -78,8 +85,7 @@ TEST_P(LinearTest, ReadsEveryWeightAsTheReferenceDoes) {
     const auto packed = pack(m.view, 1.0f, {}, arena, pool);
     ASSERT_OK(packed);
     // Unit vectors pick out columns; adding zeros changes nothing.
-    std::vector<float> unit(static_cast<std::size_t>(cols * cols));
-    for (std::int64_t k = 0; k < cols; ++k) unit[static_cast<std::size_t>(k * cols + k)] = 1;
+    const auto unit = unit_vectors(cols);
     for (const CpuKernels* kernels : runnable()) {
         const auto y = multiply(*kernels, *packed, unit, cols, pool);
         for (std::int64_t k = 0; k < cols; ++k)
@@ -164,8 +170,7 @@ TEST(Pack, Fp8TakesScalesOfBlocksAndRows) {
         Arena arena;
         const auto packed = pack_fp8(m.view, {scales, block_rows, block_cols}, order, arena, pool);
         ASSERT_OK(packed);
-        std::vector<float> unit(static_cast<std::size_t>(cols * cols));
-        for (std::int64_t k = 0; k < cols; ++k) unit[static_cast<std::size_t>(k * cols + k)] = 1;
+        const auto unit = unit_vectors(cols);
         for (const CpuKernels* kernels : runnable()) {
             const auto y = multiply(*kernels, *packed, unit, cols, pool);
             for (std::int64_t k = 0; k < cols; ++k)

@@ -155,8 +155,8 @@ ROW_FN void dot_packed(const DotArgs* a, int64_t panel, int64_t token) {
         row_store(a->y + (token + t) * a->y_stride + panel * 16, row_mul(acc[0][t], scale));
 }
 
-// Many tokens: a chunk of columns of a few panels is unpacked so that it stays in the first-level cache, and
-// tiles of tokens run over it. Sums wait in y between the chunks.
+// Many tokens: a chunk of columns of a few panels is unpacked so that it stays in the second-level cache,
+// and tiles of tokens run over it. Sums wait in y between the chunks.
 struct Chunk {
     int64_t panel;                  // the first of kPanels
     int64_t first_block, n_blocks;  // of 32 columns
