@@ -102,6 +102,7 @@ Json benchmark_json(const Benchmark& b, const std::string& model, const std::str
             {"decode_tokens_per_second", b.decode().tokens_per_second},
             {"weight_bytes", b.weight_bytes},
             {"kv_bytes_per_token", b.kv_bytes_per_token},
+            {"layers", b.layers},
             {"arithmetic", std::string(b.arithmetic)},
             {"energy_counters", boost::json::value_from(b.energy_counters)},
             {"ceilings",

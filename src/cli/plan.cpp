@@ -121,7 +121,9 @@ Result<int> run_here(const Options& options, const GlobalOptions& global) {
         .memory_bytes = static_cast<std::uint64_t>(memory_here(options)),
         .read_bytes_per_second = ceilings.read_bytes_per_second,
         .flops_per_second = std::max(ceilings.flops_per_second, ceilings.int8_ops_per_second)};
-    if (!options.calibrate.empty()) HEARTH_TRY_STATUS(plan::read_local_run(options.calibrate, inputs));
+    if (!options.calibrate.empty()) {
+        HEARTH_TRY(inputs.run, plan::read_local_run(options.calibrate));
+    }
     HEARTH_TRY(const plan::Fit fit, plan::fit(checkpoint, inputs));
     if (global.json) {
         HEARTH_TRY_STATUS(print_json(plan::fit_json(fit)));

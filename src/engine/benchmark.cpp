@@ -351,6 +351,7 @@ Result<Benchmark> benchmark(Engine& engine, const BenchmarkOptions& options) {
     Surroundings around(engine.options().threads, out.arithmetic, probe.first);
     out.weight_bytes = static_cast<double>(model.weight_bytes);
     out.kv_bytes_per_token = kv_bytes_of_position(model.program, *engine.options().kv);
+    out.layers = model.config().n_layers;
     Bench bench(engine, sizes, around);
     out.energy_counters = bench.energy_counters();
     for (const int prompt : sizes.prompts) {

@@ -48,6 +48,7 @@ struct Benchmark {
     std::vector<BenchmarkPoint> points;         // prompts in order, then depths with each batch
     double weight_bytes = 0;                    // as packed: what one step reads
     double kv_bytes_per_token = 0;              // of one position, as allocated
+    int layers = 0;                             // of the model
     std::string_view arithmetic = "f32";        // what most products are made in: "f32", "int8", "bf16"
     Ceilings ceilings;                          // medians of what was measured between the runs
     double slowest_read = 0, fastest_read = 0;  // bandwidth, of those measurements

@@ -1,6 +1,6 @@
 // plan/fit.h - will it fit here, and how fast could it be: sums over a model's tensors, no weights loaded.
 // For this machine's CPU and the program that would run. Speeds are ceilings by arithmetic, and, with a local
-// run of another model in the same type, what to expect. The interval of 15 % is the aim, not yet shown.
+// run of another model in the same type, what to expect.
 #pragma once
 
 #include <optional>
@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "models/checkpoint.h"
 #include "models/program.h"
+#include "plan/local_run.h"
 
 namespace hearth::plan {
 
@@ -20,20 +21,15 @@ struct FitInputs {
     std::uint64_t memory_bytes = 0;         // what may be used
     double read_bytes_per_second = 0;       // measured; 0: no speeds are given
     double flops_per_second = 0;
-    // What one run here reached (`hearth bench --json`); 0: none was given, and only ceilings are.
-    double run_bytes_per_second = 0, run_operations_per_second = 0;
-    double prompt_tokens = 512;  // of a prompt that is prefilled: the run's
-    bool run_is_exact = true;    // float32 throughout: attention's operations cost what the others do
+    std::optional<LocalRun> run = std::nullopt;  // what one run here reached
 };
-// Takes the two from a bench's JSON: its first prefill, and its first decode of one sequence. Errors:
-// not_found, corrupt, usage (no such points).
-Status read_local_run(const std::string& path, FitInputs& inputs);
 
 // One way to hold the model: as it is stored, or with its linears in another type.
 struct FitRow {
     std::string weights;                // "as stored", "nvfp4"
     std::uint64_t weight_bytes = 0;     // all tensors in memory
     std::uint64_t bytes_per_token = 0;  // weights read to decode one token
+    std::uint64_t bytes_per_chunk = 0;  // weights read to evaluate a chunk of a prompt
     std::uint64_t kv_bytes = 0;         // at the context, all sequences: the blocks that the engine allocates
     std::uint64_t activation_bytes = 0;
     [[nodiscard]] std::uint64_t total_bytes() const { return weight_bytes + kv_bytes + activation_bytes; }
@@ -42,7 +38,7 @@ struct FitRow {
         0;  // tokens a sequence that would fit, the model's own limit at most; 0: not even the weights
     double decode_ceiling = 0;   // tokens/s of one sequence at depth 0: bandwidth over bytes
     double prefill_ceiling = 0;  // tokens/s: multiply-adds over what a token needs
-    double decode_expected = 0, prefill_expected = 0;  // at the rates of the local run; 0: none was given
+    double decode_expected = 0, prefill_expected = 0;  // by the local run; 0: none was given
 };
 
 struct Fit {
