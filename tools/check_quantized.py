@@ -27,6 +27,9 @@ from tokenizers import Tokenizer
 
 LUT = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6])
 FUSED = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
+# A quarter above the relative error that each type has on normally distributed weights.
+LIMITS = {"Q8_0": 0.01, "Q4_0": 0.13, "NVFP4": 0.13, "MXFP4": 0.14, "Q4_K": 0.09, "Q5_K": 0.045, "Q6_K": 0.022,
+          "IQ4_NL": 0.092, "IQ4_XS": 0.093}
 problems = []
 
 
@@ -122,7 +125,7 @@ def check_gguf(path, source, values, folder):
     tensors = {t.name: t for t in reader.tensors}
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[arch.upper()], fields[f"{arch}.block_count"])
     heads = {"q_proj": fields[f"{arch}.attention.head_count"], "k_proj": fields[f"{arch}.attention.head_count_kv"]}
-    worst = 0.0
+    worst, errors = 0.0, {}
     for name, original in source.items():
         gguf_name = names.get_name(name, try_suffixes=(".weight", ".bias"))
         tensor = tensors.get(gguf_name)
@@ -144,11 +147,12 @@ def check_gguf(path, source, values, folder):
         if tensor.tensor_type in (0, 1, 30):
             expect(torch.equal(value, original.float()), f"{path}: {gguf_name}: kept, but changed")
         else:
-            error = float((value - original.float()).norm() / original.float().norm())
-            worst = max(worst, error)
-            limit = {8: 0.01, 2: 0.13, 40: 0.13}[int(tensor.tensor_type)]
+            error = float((value.double() - original.double()).norm() / original.double().norm())
+            worst, errors[gguf_name] = max(worst, error), error
+            limit = LIMITS[tensor.tensor_type.name]
             expect(error < limit, f"{path}: {gguf_name}: relative error {error:.3f}")
-    return {"architecture": arch, "tensors": len(tensors), "worst_relative_error": worst}
+    return {"architecture": arch, "tensors": len(tensors), "worst_relative_error": worst,
+            "file_type": int(fields["general.file_type"]), "errors": errors}
 
 
 def main():

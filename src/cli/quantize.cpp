@@ -79,9 +79,11 @@ Result<int> run(const Options& options, const GlobalOptions& global) {
     compress::Options request;
     request.source = options.source;
     request.target = options.target;
-    const auto type = dtype_from_name(options.type);
-    if (!type) return fail(Fault::usage, "--type: expected nvfp4, q8_0 or q4_0, saw {}", options.type);
-    request.type = *type;
+    const auto type = compress::target_type_from_name(options.type);
+    if (!type)
+        return fail(Fault::usage, "--type: expected {}, saw {}", compress::target_type_names(), options.type);
+    request.type = type->dtype;
+    request.mix = type->mix;
     // A name that ends in .gguf says it; otherwise a folder.
     const bool gguf =
         options.out_format.empty() ? request.target.extension() == ".gguf" : options.out_format == "gguf";
@@ -96,7 +98,7 @@ Result<int> run(const Options& options, const GlobalOptions& global) {
     }
     HEARTH_TRY_STATUS(print(fmt::format(
         "{} -> {}: {} in {}, {:.2f} bits per weight ({:.2f} of what was quantized)\n\n{}{}{}", report.source,
-        report.target, info(report.type).name, seconds_text(report.seconds), report.bits_per_weight(),
+        report.target, report.type, seconds_text(report.seconds), report.bits_per_weight(),
         report.bits_per_quantized_weight(), by_type(report), kept(report), worst(report))));
     if (report.resumed_tensors > 0)
         HEARTH_TRY_STATUS(print(fmt::format(
@@ -111,8 +113,11 @@ Action setup(CLI::App& app, const GlobalOptions& global) {
     auto options = std::make_shared<Options>();
     app.add_option("SRC", options->source, "a model folder (safetensors) or a .gguf file")->required();
     app.add_option("DST", options->target, "the folder or .gguf file to write")->required();
-    app.add_option("--type", options->type, "what the weights become")
-        ->check(CLI::IsMember({"nvfp4", "q8_0", "q4_0"}))
+    std::vector<std::string> types;
+    for (const compress::TargetType& type : compress::target_types()) types.emplace_back(type.name);
+    app.add_option("--type", options->type,
+                   "what the weights become; q4_k_m mixes Q4_K and Q6_K as llama.cpp does, head included")
+        ->check(CLI::IsMember(types))
         ->capture_default_str();
     app.add_option("--out-format", options->out_format,
                    "hf: a folder in ModelOpt's layout (nvfp4); gguf: one file (default: as DST's name says)")
@@ -138,6 +143,7 @@ Result<compress::Report> quantize_with_progress(compress::Options request) {
     return compress::quantize(request);
 }
 
-const Command kQuantize = {"quantize", "make a model smaller: NVFP4, Q8_0 or Q4_0", setup};
+const Command kQuantize = {"quantize",
+                           "make a model smaller: NVFP4, MXFP4, Q4_K and other types of 4 to 8 bits", setup};
 
 }  // namespace hearth::cli

@@ -137,6 +137,10 @@ Result<Encoded> encode_blocks(ThreadPool& pool, const SourceTensor& tensor, DTyp
     out.squared_error = sum_of(errors);
     out.squared_sum = sum_of(sums);
     if (std::isnan(out.squared_sum)) return fail(not_finite(tensor));
+    if (!std::isfinite(out.squared_error))
+        return fail(Fault::unsupported,
+                    "{}: expected weights that {} can hold, saw one too large for its scales", tensor.name,
+                    info(to).name);
     return out;
 }
 

@@ -29,7 +29,7 @@ Result<float> largest_magnitude(ThreadPool& pool, const SourceTensor& tensor);
 Encoded encode_nvfp4(ThreadPool& pool, const SourceTensor& tensor, float tensor_scale, const RowOrder& order);
 
 // Float tensors to a block format or another float type; rows are whole blocks. Errors: corrupt when the
-// tensor holds an infinity or NaN.
+// tensor holds an infinity or NaN; unsupported when a weight is beyond the type's range.
 Result<Encoded> encode_blocks(ThreadPool& pool, const SourceTensor& tensor, DType to, const RowOrder& order);
 
 // Rows (or, of vectors, elements) in another order, bytes as they are.

@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "compress/gguf_keys.h"
+#include "compress/target_type.h"
 #include "compress/work.h"
 #include "models/tensor_names.h"
 #include "quant/nvfp4_tensor.h"
@@ -13,9 +14,6 @@ namespace {
 using formats::GgufPair;
 using formats::GgufValue;
 using formats::GgufWriter;
-
-// general.file_type: the numbers of the gguf package's LlamaFileType.
-std::uint32_t file_type(DType type) { return type == DType::nvfp4 ? 39 : type == DType::q8_0 ? 7 : 2; }
 
 // Buffers and activation scales that GGUF has no place for.
 bool is_left_out(std::string_view name) {
@@ -50,8 +48,8 @@ Result<RowOrder> permutation(const SourceTensor& tensor, std::int64_t head_dim) 
 }
 
 // Vectors are float32 in GGUF, as ggml's norms and additions want them; kept matrices keep their type.
-Result<DType> target_type(const Decision& decision, DType type) {
-    if (decision.kept_because.empty()) return type;
+Result<DType> written_type(const Decision& decision) {
+    if (decision.kept_because.empty()) return decision.to;
     const SourceTensor& tensor = *decision.tensor;
     const bool is_float =
         tensor.dtype == DType::f32 || tensor.dtype == DType::f16 || tensor.dtype == DType::bf16;
@@ -62,7 +60,7 @@ Result<DType> target_type(const Decision& decision, DType type) {
     return tensor.dtype;
 }
 
-Result<Plan> plan_of_hf(const Options& options, const Source& source, Work& work) {
+Result<Plan> plan_of_hf(const Source& source, Work& work) {
     Plan plan;
     const fs::path folder = fs::absolute(source.path()).lexically_normal();
     const fs::path named = folder.has_filename() ? folder : folder.parent_path();
@@ -82,7 +80,7 @@ Result<Plan> plan_of_hf(const Options& options, const Source& source, Work& work
             work.report.left_out.push_back(tensor.name);
             continue;
         }
-        HEARTH_TRY(const DType to, target_type(decision, options.type));
+        HEARTH_TRY(const DType to, written_type(decision));
         RowOrder order;
         if (models::gguf_permutes_qk(model.architecture) && models::is_qk_projection(tensor.hf_name)) {
             HEARTH_TRY(order, permutation(tensor, model.head_dim));
@@ -92,14 +90,14 @@ Result<Plan> plan_of_hf(const Options& options, const Source& source, Work& work
     return plan;
 }
 
-Result<Plan> plan_of_gguf(const Options& options, const Source& source, Work& work) {
+Result<Plan> plan_of_gguf(const Source& source, Work& work) {
     Plan plan;
     for (const GgufPair& pair : source.gguf().metadata())
         if (!pair.key.starts_with("split.") && pair.key != "general.file_type" &&
             pair.key != "general.quantization_version")
             plan.pairs.push_back(pair);
     for (const Decision& decision : work.decisions()) {
-        HEARTH_TRY(const DType to, target_type(decision, options.type));
+        HEARTH_TRY(const DType to, written_type(decision));
         plan.outputs.push_back({&decision, decision.tensor->name, to, {}});
     }
     return plan;
@@ -196,10 +194,9 @@ Status write_tensor(GgufWriter& writer, const Output& output, Work& work) {
 }  // namespace
 
 Status write_gguf(const Options& options, const Source& source, Work& work) {
-    HEARTH_TRY(Plan plan,
-               source.is_gguf() ? plan_of_gguf(options, source, work) : plan_of_hf(options, source, work));
+    HEARTH_TRY(Plan plan, source.is_gguf() ? plan_of_gguf(source, work) : plan_of_hf(source, work));
     plan.pairs.push_back({"general.quantization_version", GgufValue::u32(2)});
-    plan.pairs.push_back({"general.file_type", GgufValue::u32(file_type(options.type))});
+    plan.pairs.push_back({"general.file_type", GgufValue::u32(gguf_file_type(options.type, options.mix))});
     std::vector<GgufWriter::Declaration> declared;
     if (!plan.rope_divisors.empty())
         declared.push_back(

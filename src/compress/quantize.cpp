@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "compress/work.h"
 #include "models/recipe.h"
+#include "models/tensor_names.h"
 #include "quant/nvfp4_tensor.h"
 
 namespace hearth::compress {
@@ -19,9 +20,15 @@ namespace {
 
 std::string_view name_of(OutFormat format) { return format == OutFormat::hf ? "hf" : "gguf"; }
 
+std::string name_of(DType type, bool mix) {
+    for (const TargetType& target : target_types())
+        if (target.dtype == type && target.mix == mix) return std::string(target.name);
+    return std::string(info(type).name);
+}
+
 // Weights that share a scale, and so the number that a row must be a multiple of.
-std::int64_t group_size(const Options& options) {
-    if (options.type != DType::nvfp4) return info(options.type).block_elems;
+std::int64_t group_size(const Options& options, std::int64_t n_cols) {
+    if (options.type != DType::nvfp4) return info(fallback_for_rows(options.type, n_cols)).block_elems;
     return options.out_format == OutFormat::hf ? quant::kNvfp4Group : quant::kNvfp4GgufBlock;
 }
 
@@ -58,12 +65,14 @@ void remove_leftovers(const fs::path& target, bool continues) {
 }
 
 Status check(const Options& options) {
-    if (options.type != DType::nvfp4 && options.type != DType::q8_0 && options.type != DType::q4_0)
-        return fail(Fault::usage, "--type: expected nvfp4, q8_0 or q4_0, saw {}", info(options.type).name);
+    const auto named = target_type_from_name(name_of(options.type, options.mix));
+    if (!named || named->mix != options.mix)
+        return fail(Fault::usage, "--type: expected {}, saw {}{}", target_type_names(),
+                    info(options.type).name, options.mix ? " as a mix" : "");
     if (options.out_format == OutFormat::hf && options.type != DType::nvfp4)
         return fail(Fault::usage,
                     "--type {}: Hugging Face folders have no such format; use --out-format gguf",
-                    info(options.type).name);
+                    name_of(options.type, options.mix));
     std::error_code error;
     if (fs::exists(options.target, error) && fs::equivalent(options.source, options.target, error))
         return fail(Fault::usage, "{}: expected a target other than the source", options.target.string());
@@ -106,7 +115,7 @@ Result<Work> Work::open(const Options& options, const Source& source) {
     boost::json::array keep(options.keep.begin(), options.keep.end());
     HEARTH_TRY(Json files, source.fingerprint());
     const Json job = {{"program", "hearth " HEARTH_VERSION},
-                      {"type", info(options.type).name},
+                      {"type", name_of(options.type, options.mix)},
                       {"out_format", name_of(options.out_format)},
                       {"keep", std::move(keep)},
                       {"source", std::move(files)}};
@@ -124,15 +133,43 @@ Work::Work(const Options& options, const Source& source, Journal journal, std::m
       journal_(std::move(journal)),
       fused_(std::move(fused)),
       pool_(std::make_unique<ThreadPool>(ThreadPool::Options{.threads = options.threads})) {
-    for (const SourceTensor& tensor : source.tensors()) {
-        total_ += tensor.bytes;
-        const bool repack = tensor.dtype == DType::nvfp4;
-        decisions_.push_back({&tensor, repack
-                                           ? std::string()
-                                           : models::kept_because(tensor.hf_name, tensor.dtype, tensor.shape,
-                                                                  group_size(options), options.keep)});
-        if (decisions_.back().kept_because.empty() && !repack) groups_[group_of(tensor)].push_back(&tensor);
+    decide();
+}
+
+void Work::decide() {
+    // The mix asks which layer of how many, and whether the embedding is the head too.
+    std::int64_t n_layers = 0;
+    bool tied = true;
+    for (const SourceTensor& tensor : source_.tensors()) {
+        const auto name = models::gguf_tensor_name(tensor.hf_name);
+        if (!name) continue;
+        n_layers = std::max(n_layers, layer_of(*name).value_or(-1) + 1);
+        if (*name == "output.weight") tied = false;
     }
+    for (const SourceTensor& tensor : source_.tensors()) {
+        total_ += tensor.bytes;
+        decisions_.push_back(decision(tensor, n_layers, tied));
+        if (decisions_.back().kept_because.empty() && tensor.dtype != DType::nvfp4)
+            groups_[group_of(tensor)].push_back(&tensor);
+    }
+}
+
+Decision Work::decision(const SourceTensor& tensor, std::int64_t n_layers, bool tied) const {
+    if (tensor.dtype == DType::nvfp4) return {&tensor, {}, DType::nvfp4};
+    const std::int64_t n_cols = tensor.shape.rank() > 0 ? tensor.shape.back() : 1;
+    const std::int64_t group = group_size(options_, n_cols);
+    const auto name = models::gguf_tensor_name(tensor.hf_name);
+    const bool end = name && (*name == "token_embd.weight" || *name == "output.weight");
+    std::string why;
+    if (options_.mix && end) {  // the mix has a type for what the plain types keep: any other name will do
+        for (const std::string& pattern : options_.keep)
+            if (models::glob_matches(pattern, tensor.hf_name)) why = fmt::format("--keep {}", pattern);
+        if (why.empty()) why = models::kept_because(".weight", tensor.dtype, tensor.shape, group, {});
+    } else {
+        why = models::kept_because(tensor.hf_name, tensor.dtype, tensor.shape, group, options_.keep);
+    }
+    const DType wanted = options_.mix && name ? type_in_mix(*name, n_layers, tied) : options_.type;
+    return {&tensor, std::move(why), fallback_for_rows(wanted, n_cols)};
 }
 
 Result<float> Work::tensor_scale(const SourceTensor& tensor) {
@@ -195,11 +232,11 @@ Result<Report> quantize(const Options& given) {
         for (const SourceTensor& tensor : source.tensors())
             if (tensor.dtype == DType::nvfp4)
                 return fail(Fault::unsupported, "{}: {}: expected unquantized weights for {}, saw nvfp4",
-                            options.source.string(), tensor.name, info(options.type).name);
+                            options.source.string(), tensor.name, name_of(options.type, options.mix));
     HEARTH_TRY(Work work, Work::open(options, source));
     work.report.source = options.source.string();
     work.report.target = options.target.string();
-    work.report.type = options.type;
+    work.report.type = name_of(options.type, options.mix);
     work.report.out_format = options.out_format;
     HEARTH_TRY_STATUS(options.out_format == OutFormat::hf ? write_hf(options, source, work)
                                                           : write_gguf(options, source, work));
@@ -227,7 +264,7 @@ Json to_json_value(const Report& report) {
     return boost::json::object{{"program", "hearth " HEARTH_VERSION},
                                {"source", report.source},
                                {"target", report.target},
-                               {"type", info(report.type).name},
+                               {"type", report.type},
                                {"out_format", name_of(report.out_format)},
                                {"bytes_before", report.bytes_before},
                                {"bytes_after", report.bytes_after},

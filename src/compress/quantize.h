@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "compress/target_type.h"
 #include "tensor/dtype.h"
 #include "tensor/shape.h"
 
@@ -23,7 +24,8 @@ enum class OutFormat {
 struct Options {
     fs::path source;  // a folder with config.json and safetensors, or a .gguf file (for GGUF output)
     fs::path target;
-    DType type = DType::nvfp4;  // nvfp4, q8_0, q4_0
+    DType type = DType::nvfp4;  // one of target_types()
+    bool mix = false;           // q4_k alone: the mix Q4_K_M, head and embedding included
     OutFormat out_format = OutFormat::hf;
     bool replace = false;           // an existing target
     int threads = 0;                // 0: the cores this process may use
@@ -43,7 +45,7 @@ struct TensorRecord {
 
 struct Report {
     std::string source, target;
-    DType type = DType::nvfp4;
+    std::string type;  // as --type takes it
     OutFormat out_format = OutFormat::hf;
     std::vector<TensorRecord> tensors;  // in the order of the target
     std::vector<std::string> left_out;  // source tensors that the target has no place for (buffers)

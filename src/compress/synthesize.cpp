@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "base/thread_pool.h"
 #include "compress/gguf_keys.h"
+#include "compress/target_type.h"
 #include "formats/safetensors.h"
 #include "models/architecture.h"
 #include "models/tensor_names.h"
@@ -297,36 +298,6 @@ void Listing::add(const models::Program& program, const Mixture& mixture) {
     }
 }
 
-// general.file_type: the numbers of the gguf package's LlamaFileType, those of the plain mixes.
-std::uint32_t file_type(DType type) {
-    switch (type) {
-        case DType::f16:
-            return 1;
-        case DType::q4_0:
-            return 2;
-        case DType::q8_0:
-            return 7;
-        case DType::q4_k:
-            return 14;
-        case DType::q5_k:
-            return 16;
-        case DType::q6_k:
-            return 18;
-        case DType::iq4_nl:
-            return 25;
-        case DType::iq4_xs:
-            return 30;
-        case DType::bf16:
-            return 32;
-        case DType::mxfp4:
-            return 38;
-        case DType::nvfp4:
-            return 39;
-        default:
-            return 0;
-    }
-}
-
 // The keys of the dense family; a mixture's name and its own keys in their place.
 Result<std::vector<GgufPair>> keys_of(const SynthesisOptions& options, const Json& dense_config,
                                       const Mixture& mixture, Listing& listing) {
@@ -349,7 +320,7 @@ Result<std::vector<GgufPair>> keys_of(const SynthesisOptions& options, const Jso
         add("expert_used_count", mixture.n_used);
         add("expert_feed_forward_length", mixture.d_ff);
     }
-    model.pairs.push_back({"general.file_type", GgufValue::u32(file_type(options.type))});
+    model.pairs.push_back({"general.file_type", GgufValue::u32(gguf_file_type(options.type))});
     model.pairs.push_back({"general.quantization_version", GgufValue::u32(2)});
     model.pairs.push_back({"tokenizer.ggml.model", GgufValue::string("no_vocab")});
     return std::move(model.pairs);

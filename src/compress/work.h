@@ -18,6 +18,7 @@ namespace hearth::compress {
 struct Decision {
     const SourceTensor* tensor;
     std::string kept_because;  // empty: to be quantized (or repacked, when it is NVFP4 already)
+    DType to = DType::nvfp4;   // what it becomes, unless it is kept
 };
 
 class Work {
@@ -51,6 +52,9 @@ class Work {
   private:
     Work(const Options& options, const Source& source, Journal journal, std::map<std::string, int> fused);
     [[nodiscard]] std::string group_of(const SourceTensor& tensor) const;
+    // Decides about every tensor.
+    void decide();
+    [[nodiscard]] Decision decision(const SourceTensor& tensor, std::int64_t n_layers, bool tied) const;
     void advance(const SourceTensor& tensor, TensorRecord record);
     const Options& options_;
     const Source& source_;

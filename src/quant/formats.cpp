@@ -11,6 +11,8 @@
 #include "quant/formats/nvfp4.h"
 #include "quant/formats/q4_0.h"
 #include "quant/formats/q4_k.h"
+#include "quant/formats/q5_0.h"
+#include "quant/formats/q5_1.h"
 #include "quant/formats/q5_k.h"
 #include "quant/formats/q6_k.h"
 #include "quant/formats/q8_0.h"
@@ -39,7 +41,7 @@ constexpr BlockFormat kFormats[] = {
     row<0>(DType::f32),    row<1>(DType::f16),     row<30>(DType::bf16),   row<kFp8E4M3>(DType::f8_e4m3),
     row<8>(DType::q8_0),   row<2>(DType::q4_0),    row<12>(DType::q4_k),   row<14>(DType::q6_k),
     row<13>(DType::q5_k),  row<20>(DType::iq4_nl), row<23>(DType::iq4_xs), row<39>(DType::mxfp4),
-    row<40>(DType::nvfp4),
+    row<40>(DType::nvfp4), row<6>(DType::q5_0),    row<7>(DType::q5_1),
 };
 
 }  // namespace

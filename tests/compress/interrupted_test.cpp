@@ -40,7 +40,7 @@ TEST(Interrupted, RefusalsLeaveNothing) {
     q8_folder.type = DType::q8_0;
     EXPECT_EQ(quantize(q8_folder).error().fault, Fault::usage);
     Options odd = request(ember(), target);
-    odd.type = DType::q6_k;
+    odd.type = DType::q2_k;
     EXPECT_EQ(quantize(odd).error().fault, Fault::usage);
     EXPECT_EQ(quantize(request(folder.path() / "gone", target)).error().fault, Fault::not_found);
     EXPECT_EQ(quantize(request(ember() / "config.json", target)).error().fault, Fault::usage);

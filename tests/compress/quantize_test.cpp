@@ -24,12 +24,13 @@ using tests::TempFolder;
 
 fs::path ember() { return tests::source_dir() / "models" / "ember"; }
 
-Result<Report> quantized(const fs::path& source, const fs::path& target, DType type = DType::nvfp4,
+Result<Report> quantized(const fs::path& source, const fs::path& target, TargetType type = {"", DType::nvfp4},
                          int threads = 2) {
     Options options;
     options.source = source;
     options.target = target;
-    options.type = type;
+    options.type = type.dtype;
+    options.mix = type.mix;
     options.out_format = target.extension() == ".gguf" ? OutFormat::gguf : OutFormat::hf;
     options.threads = threads;
     return quantize(options);
@@ -119,13 +120,111 @@ TEST(Quantize, OutsidePackagesAgree) {
     ASSERT_OK(quantized(ember(), folder.path() / "nv"));
     std::string command = fmt::format("python3 {}/tools/check_quantized.py {} --hf {}/nv",
                                       tests::source_dir().string(), ember().string(), folder.path().string());
-    for (const DType type : {DType::nvfp4, DType::q8_0, DType::q4_0}) {
-        const fs::path target = folder.path() / fmt::format("{}.gguf", info(type).name);
+    for (const TargetType& type : target_types()) {
+        const fs::path target = folder.path() / fmt::format("{}.gguf", type.name);
         ASSERT_OK(quantized(ember(), target, type));
         command += " --gguf " + target.string();
     }
     EXPECT_EQ(std::system((command + " >" + (folder.path() / "log").string() + " 2>&1").c_str()), 0)
         << read_bytes(folder.path() / "log");
+}
+
+// Expected: the same record; the errors of each tensor are of what gguf.dequantize read from such files.
+TEST(Quantize, GgufDecodesToWhatOutsidePackagesRead) {
+    const TempFolder folder;
+    const Json record = parse_json(read_bytes(tests::fixture("compress/ember.json")), "ember.json").value();
+    for (const TargetType& type : target_types()) {
+        SCOPED_TRACE(type.name);
+        const fs::path target = folder.path() / fmt::format("{}.gguf", type.name);
+        const auto report = quantized(ember(), target, type);
+        ASSERT_OK(report);
+        EXPECT_EQ(report->type, type.name);
+        const JsonCursor theirs = JsonCursor(record, "ember.json").at(target.filename().string()).value();
+        EXPECT_EQ(Gguf::open(target)->integer("general.file_type", 0, 99).value(),
+                  theirs.at("file_type")->integer(0, 99).value());
+        const JsonCursor errors = theirs.at("errors").value();
+        std::size_t compared = 0;
+        for (const auto& tensor : report->tensors) {
+            if (!tensor.kept_because.empty()) continue;
+            EXPECT_NEAR(tensor.relative_rmse, errors.at(tensor.name)->number().value(), 1e-6) << tensor.name;
+            ++compared;
+        }
+        EXPECT_EQ(compared, type.mix ? 43u : 42u);  // the mix has a type for the embedding too
+    }
+}
+
+// Rows that are no multiple of 256 get llama.cpp's fallback; those of no whole block stay, and say why.
+TEST(Quantize, RowsThatAreNoMultipleOf256GetTheFallback) {
+    const TempFolder folder;
+    const std::vector<SafetensorsWriter::Declaration> declared = {
+        {"model.layers.0.mlp.down_proj.weight", DType::f32, {8, 512}},
+        {"model.layers.0.mlp.up_proj.weight", DType::f32, {8, 96}},
+        {"model.layers.0.self_attn.o_proj.weight", DType::f32, {8, 40}}};
+    std::vector<std::vector<std::byte>> bytes;
+    Philox random(3);
+    for (const auto& tensor : declared) {
+        std::vector<float> w(static_cast<std::size_t>(tensor.shape.n_elems()));
+        for (float& x : w) x = static_cast<float>(random.normal());
+        bytes.push_back(copied(std::as_bytes(std::span(w))));
+    }
+    write_model(folder.path() / "source", declared, bytes);
+    for (const auto& [type, fallback] :
+         {std::pair{DType::q4_k, DType::q5_0}, std::pair{DType::q5_k, DType::q5_1},
+          std::pair{DType::q6_k, DType::q8_0}, std::pair{DType::iq4_xs, DType::iq4_nl}}) {
+        const fs::path target = folder.path() / fmt::format("{}.gguf", info(type).name);
+        const auto report = quantized(folder.path() / "source", target, {"", type});
+        ASSERT_OK(report);
+        const auto file = Gguf::open(target);
+        ASSERT_OK(file);
+        EXPECT_EQ(view(*file, "blk.0.ffn_down.weight").dtype, type);
+        EXPECT_EQ(view(*file, "blk.0.ffn_up.weight").dtype, fallback);
+        EXPECT_EQ(view(*file, "blk.0.attn_output.weight").dtype, DType::f32);
+        EXPECT_EQ(report->tensors[2].kept_because, "rows of 40, no multiple of 32");
+    }
+}
+
+TEST(Quantize, WeightsThatNoTypeHoldsAreRefusedByName) {
+    const TempFolder folder;
+    const std::string name = "model.layers.0.mlp.down_proj.weight";
+    for (const float odd : {std::nanf(""), HUGE_VALF, -HUGE_VALF, 3e38f}) {
+        std::vector<float> w(2 * 256, 0.5f);
+        w[300] = odd;
+        write_model(folder.path() / "source", {{name, DType::f32, {2, 256}}},
+                    {copied(std::as_bytes(std::span(w)))});
+        for (const TargetType& type : target_types()) {
+            const auto report = quantized(folder.path() / "source", folder.path() / "out.gguf", type);
+            if (odd == 3e38f && (type.dtype == DType::nvfp4 || type.dtype == DType::mxfp4)) {
+                EXPECT_OK(report);  // their scales reach that far
+                fs::remove(folder.path() / "out.gguf");
+                continue;
+            }
+            ASSERT_FALSE(report.has_value()) << type.name << " " << odd;
+            EXPECT_EQ(report.error().fault, std::isfinite(odd) ? Fault::unsupported : Fault::corrupt);
+            EXPECT_NE(report.error().message.find(name), std::string::npos) << report.error().message;
+            EXPECT_FALSE(fs::exists(folder.path() / "out.gguf"));
+        }
+        fs::remove_all(folder.path() / "source");
+    }
+}
+
+TEST(Quantize, TheMixKeepsWhatItIsToldTo) {
+    const TempFolder folder;
+    Options options;
+    options.source = ember();
+    options.target = folder.path() / "mix.gguf";
+    options.out_format = OutFormat::gguf;
+    options.type = DType::q4_k;
+    options.mix = true;
+    options.keep = {"*embed_tokens*"};
+    const auto report = quantize(options);
+    ASSERT_OK(report);
+    for (const auto& tensor : report->tensors)
+        if (tensor.name == "token_embd.weight") {
+            EXPECT_EQ(tensor.kept_because, "--keep *embed_tokens*");
+        }
+    options.replace = true;
+    options.type = DType::q6_k;  // no such mix
+    EXPECT_EQ(quantize(options).error().fault, Fault::usage);
 }
 
 TEST(Quantize, FolderIsWholeAndSaysWhatItIs) {
@@ -160,7 +259,7 @@ TEST(Quantize, FolderIsWholeAndSaysWhatItIs) {
 
 TEST(Quantize, SameBytesForAnyNumberOfThreads) {
     const TempFolder folder;
-    for (const DType type : {DType::nvfp4, DType::q4_0}) {
+    for (const TargetType& type : target_types()) {
         ASSERT_OK(quantized(ember(), folder.path() / "one.gguf", type, 1));
         ASSERT_OK(quantized(ember(), folder.path() / "three.gguf", type, 3));
         EXPECT_EQ(read_bytes(folder.path() / "one.gguf"), read_bytes(folder.path() / "three.gguf"));
@@ -239,7 +338,8 @@ TEST(Quantize, LlamaRowsAndRopeFactorsAreTheConverters) {
     for (const char* name : {"config.json", "model.safetensors"})
         ASSERT_OK(write_whole(folder.path() / "llama" / name, read_bytes(fixture / name)));
     ASSERT_OK(write_whole(folder.path() / "llama/tokenizer.json", read_bytes(ember() / "tokenizer.json")));
-    const auto report = quantized(folder.path() / "llama", folder.path() / "llama.gguf", DType::q8_0);
+    const auto report =
+        quantized(folder.path() / "llama", folder.path() / "llama.gguf", {"q8_0", DType::q8_0});
     ASSERT_OK(report);
     const auto ours = Gguf::open(folder.path() / "llama.gguf"), theirs = Gguf::open(fixture / "model.gguf");
     ASSERT_OK(ours);

@@ -15,9 +15,9 @@
 namespace hearth::kernels {
 namespace {
 
-constexpr DType kTypes[] = {DType::f32,    DType::bf16,  DType::f16,  DType::f8_e4m3, DType::q8_0,
-                            DType::q4_0,   DType::q4_k,  DType::q5_k, DType::q6_k,    DType::iq4_nl,
-                            DType::iq4_xs, DType::mxfp4, DType::nvfp4};
+constexpr DType kTypes[] = {DType::f32,    DType::bf16,  DType::f16,   DType::f8_e4m3, DType::q8_0,
+                            DType::q4_0,   DType::q4_k,  DType::q5_k,  DType::q6_k,    DType::iq4_nl,
+                            DType::iq4_xs, DType::mxfp4, DType::nvfp4, DType::q5_0,    DType::q5_1};
 
 // Runs one matrix over n tokens; x is [n, cols].
 std::vector<float> multiply(const CpuKernels& kernels, const PackedMatrix& packed,

@@ -35,7 +35,7 @@ struct Format<23> {
         const float d = load_f16(block);
         for (int i = 2; i < 8; ++i) block[i] = 0;
         for (int g = 0; g < 8; ++g) {
-            const int scale = d != 0 ? clamped(steps[g] / d) : 0;
+            const int scale = d != 0 ? chosen(in + 32 * g, d, clamped(steps[g] / d)) : 0;
             block[2 + g / 4] = static_cast<uint8_t>(block[2 + g / 4] | ((scale + 32) >> 4) << 2 * (g % 4));
             block[4 + g / 2] = static_cast<uint8_t>(block[4 + g / 2] | ((scale + 32) & 15) << 4 * (g % 2));
             const float step = d * static_cast<float>(scale);
@@ -49,6 +49,25 @@ struct Format<23> {
     }
 
   private:
+    // The rounded scale, or a neighbour with a smaller squared error.
+    HEARTH_FN int chosen(const float* x, float d, int rounded) {
+        if (!(__builtin_fabsf(d) < 65536.0f)) return rounded;  // infinite: nothing to compare
+        int best_scale = rounded;
+        float best = -1;
+        for (int scale = rounded > -32 ? rounded - 1 : -32; scale <= rounded + 1 && scale <= 31; ++scale) {
+            const float step = d * static_cast<float>(scale);
+            if (step == 0) continue;
+            float error = 0;
+            for (int j = 0; j < 32; ++j) {
+                const float e = x[j] - step * static_cast<float>(kIq4Levels[iq4_nearest(x[j] / step)]);
+                error += e * e;
+            }
+            if (best >= 0 && !(error < best)) continue;
+            best = error;
+            best_scale = scale;
+        }
+        return best_scale;
+    }
     HEARTH_FN int clamped(float x) { return x <= -32.0f ? -32 : x >= 31.0f ? 31 : round_half_away(x); }
 };
 
