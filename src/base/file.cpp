@@ -171,6 +171,12 @@ Result<bool> AtomicFile::keep(std::uint64_t n, std::string_view hash) {
     return same;
 }
 
+Status AtomicFile::settle() {
+    if (::fdatasync(fd_) != 0) return fail(io_error(path_, "cannot sync", errno));
+    ::posix_fadvise(fd_, 0, static_cast<off_t>(written_), POSIX_FADV_DONTNEED);  // a hint: may do nothing
+    return {};
+}
+
 Status AtomicFile::commit() {
     if (earlier_ > written_ && ::ftruncate(fd_, static_cast<off_t>(written_)) != 0)
         return fail(io_error(path_, "cannot cut off", errno));

@@ -62,6 +62,9 @@ class AtomicFile {
     // happens and the answer is no.
     Result<bool> keep(std::uint64_t n, std::string_view hash);
     Status write(std::string_view text) { return write(std::as_bytes(std::span(text))); }
+    // What was written so far goes to the disk and out of the system's memory for files: a large file does
+    // not push out what others use.
+    Status settle();
     Status commit();  // flush, fsync, rename, fsync of the folder
     [[nodiscard]] std::uint64_t bytes_written() const { return written_; }
 

@@ -13,6 +13,7 @@
 #include "base/terminal.h"
 #include "cli/command.h"
 #include "cli/engine_flags.h"
+#include "cli/panel_keeper.h"
 #include "cli/sampling_flags.h"
 #include "engine/engine.h"
 #include "hub/default_model.h"
@@ -31,7 +32,7 @@ struct Options {
     int tokens_max = 512, context = 0;
     bool exact = false;
     std::optional<kernels::KvType> kv;
-    bool raw = false;
+    bool raw = false, no_panel_cache = false;
 };
 
 // Ctrl-C ends the answer, not the program; a second one at the prompt ends the chat.
@@ -217,26 +218,36 @@ Result<int> chat_loop(engine::Engine& engine, const Options& options) {
     }
 }
 
+Result<int> answer(engine::Engine& engine, const Options& options, bool json) {
+    if (!options.prompt.empty()) {
+        std::string prompt;
+        for (const std::string& word : options.prompt) prompt += (prompt.empty() ? "" : " ") + word;
+        return one_shot(engine, options, prompt, json);
+    }
+    if (isatty(STDIN_FILENO) != 0 && !json) return chat_loop(engine, options);
+    std::string prompt{std::istreambuf_iterator<char>(std::cin), {}};
+    while (!prompt.empty() && prompt.back() == '\n') prompt.pop_back();
+    if (prompt.empty()) return fail(Fault::usage, "stdin: expected a prompt, saw nothing");
+    return one_shot(engine, options, prompt, json);
+}
+
 Result<int> run(const Options& options, const GlobalOptions& global) {
     HEARTH_TRY(const fs::path path, hub::find_model(options.model));
     ThreadPool pool({.threads = global.threads});
-    HEARTH_TRY(const auto model, models::load_model(path, pool));
+    HEARTH_TRY(const auto model,
+               models::load_model(path, pool, {.use_kept_panels = !options.no_panel_cache}));
     HEARTH_TRY(const auto engine, engine::Engine::open(model, {.threads = global.threads,
                                                                .batch_max = 1,
                                                                .context_max = options.context,
                                                                .exact = options.exact,
                                                                .kv = options.kv}));
     std::signal(SIGINT, on_interrupt);
-    if (!options.prompt.empty()) {
-        std::string prompt;
-        for (const std::string& word : options.prompt) prompt += (prompt.empty() ? "" : " ") + word;
-        return one_shot(*engine, options, prompt, global.json);
-    }
-    if (isatty(STDIN_FILENO) != 0 && !global.json) return chat_loop(*engine, options);
-    std::string prompt{std::istreambuf_iterator<char>(std::cin), {}};
-    while (!prompt.empty() && prompt.back() == '\n') prompt.pop_back();
-    if (prompt.empty()) return fail(Fault::usage, "stdin: expected a prompt, saw nothing");
-    return one_shot(*engine, options, prompt, global.json);
+    std::optional<PanelKeeper> keeper;
+    if (!options.no_panel_cache) keeper.emplace(model);
+    HEARTH_TRY(const int code, answer(*engine, options, global.json));
+    interrupted = false;  // of the answer: the next Ctrl-C is for the wait
+    if (keeper) keeper->finish([] { return interrupted.load(); });
+    return code;
 }
 
 Action setup(CLI::App& app, const GlobalOptions& global) {
@@ -256,6 +267,7 @@ Action setup(CLI::App& app, const GlobalOptions& global) {
     app.add_option("--stop", options->stop,
                    "ends the answer where this text appears (may be given several times)");
     app.add_flag("--raw", options->raw, "no chat template: the model continues the text");
+    app.add_flag(kNoPanelCache, options->no_panel_cache, kNoPanelCacheHelp);
     add_sampling_flags(app, options->sampling);
     return [options, &global]() -> Result<int> {
         if (!options->tools_file.empty()) {

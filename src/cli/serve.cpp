@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/terminal.h"
 #include "cli/engine_flags.h"
+#include "cli/panel_keeper.h"
 #include "cli/serving.h"
 #include "engine/engine.h"
 #include "hub/default_model.h"
@@ -74,7 +75,7 @@ Result<int> serve(const ServeOptions& options, const GlobalOptions& global) {
     std::shared_ptr<const models::Model> model;
     {
         ThreadPool pool({.threads = global.threads});
-        HEARTH_TRY(model, models::load_model(path, pool));
+        HEARTH_TRY(model, models::load_model(path, pool, {.use_kept_panels = !options.no_panel_cache}));
     }
     if (!model->chat_template)
         return fail(Fault::unsupported, "{}: expected a chat template, which the chat API needs, saw none",
@@ -109,6 +110,8 @@ Result<int> serve(const ServeOptions& options, const GlobalOptions& global) {
     HEARTH_TRY(const auto service,
                server::Service::open(served, server::stepper_of(*engine), std::move(service_options)));
     HEARTH_TRY_STATUS(say_ready(options, *service, served, *engine, with_key, global.json));
+    std::optional<PanelKeeper> keeper;
+    if (!options.no_panel_cache) keeper.emplace(model);
     service->run();
     return 0;
 }
@@ -133,6 +136,7 @@ void add_serve_flags(CLI::App& app, ServeOptions& options) {
                    "ended answers kept for prompts that begin alike, while memory lasts; 0: none")
         ->check(CLI::Range(0, 65'536))
         ->capture_default_str();
+    app.add_flag(kNoPanelCache, options.no_panel_cache, kNoPanelCacheHelp);
     app.add_option("--queue", options.queue, "answers that may wait; more get 429")
         ->check(CLI::Range(0, 100'000))
         ->capture_default_str();

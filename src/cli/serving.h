@@ -19,6 +19,7 @@ struct ServeOptions {
     int queue = static_cast<int>(kRequestQueueMax);
     int drain_seconds = static_cast<int>(kHttpDrainTime.count());
     bool quiet = false;
+    bool no_panel_cache = false;
 };
 
 void add_serve_flags(CLI::App& app, ServeOptions& options);  // all but the model

@@ -69,6 +69,7 @@ class SafetensorsWriter {
                                             Partial partial = Partial::fresh);
     Status append(std::span<const std::byte> bytes);            // any split of the declared bytes
     Result<bool> keep(std::uint64_t n, std::string_view hash);  // instead of appending: see AtomicFile::keep
+    Status settle() { return file_.settle(); }                  // see AtomicFile::settle
     Status commit();
 
   private:

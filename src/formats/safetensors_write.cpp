@@ -34,7 +34,8 @@ Result<SafetensorsWriter> SafetensorsWriter::create(const fs::path& path, std::v
         at += *bytes;
     }
     std::string text = to_json(header);
-    text.resize((text.size() + 7) / 8 * 8, ' ');  // the data starts aligned, as the reference writer does
+    // The data starts at a cache line: the reference writer aligns it too, to 8.
+    text.resize((text.size() + 8 + 63) / 64 * 64 - 8, ' ');
     if (text.size() > kSafetensorsHeaderBytesMax)
         return fail(Fault::out_of_range, "{}: expected a header of at most {} bytes, saw {}", path.string(),
                     kSafetensorsHeaderBytesMax, text.size());

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "base/check.h"
 #include "kernels/panel_layout.h"
 
 namespace hearth::kernels {
@@ -247,6 +248,19 @@ void interleave_fp8_scaled(const Byte* const* codes, const float* scales, std::i
         }
         interleave_fp8(quads, out + kFp8Scale + at / kPlainCols * kFp8Bytes);
     }
+}
+
+const PanelLayout& fp8_scaled_layout() {
+    static constexpr PanelLayout kLayout{kPanelFp8Scaled, kFp8ScaledCols, kFp8ScaledBytes, 0, 0, nullptr};
+    return kLayout;
+}
+
+const PanelLayout& panel_layout_of(PanelKind kind) {
+    for (int i = 0; i < kDTypeCount; ++i)
+        if (const PanelLayout* layout = panel_layout(static_cast<DType>(i)); layout && layout->kind == kind)
+            return *layout;
+    HEARTH_CHECK(kind == kPanelFp8Scaled, "every other kind is some type's");
+    return fp8_scaled_layout();
 }
 
 }  // namespace hearth::kernels

@@ -19,6 +19,10 @@ struct PanelLayout {
 
 // Null where a type has no panels of its own and becomes float32.
 const PanelLayout* panel_layout(DType dtype);
+// FP8 whose scales come apart; not made by `interleave`.
+const PanelLayout& fp8_scaled_layout();
+// The layout of a kind.
+const PanelLayout& panel_layout_of(PanelKind kind);
 
 // The same for NVFP4 whose codes (even column in the low nibble) and scales come apart: 32 columns of 16
 // rows. Two scales a row; a negative one moves its sign into the codes. `n_groups`: 1 when only 16 columns

@@ -15,19 +15,28 @@ namespace {
 
 using Byte = std::uint8_t;
 
+constexpr std::int64_t kSideMax = std::int64_t{1} << 40;  // rows or columns: beyond any memory
+
 bool is_e4m3_nan(Byte code) { return (code & 0x7f) == 0x7f; }
 
-Result<Byte*> take_panels(PackedMatrix& matrix, const PanelLayout& layout, Arena& arena) {
+// Sizes of a matrix's panels, from its rows and columns.
+Status set_sizes(PackedMatrix& matrix, const PanelLayout& layout) {
     matrix.kind = layout.kind;
     matrix.cols_padded = (matrix.cols + layout.block_cols - 1) / layout.block_cols * layout.block_cols;
     matrix.n_panels = (matrix.rows + kLanes - 1) / kLanes;
-    matrix.panel_bytes = matrix.cols_padded / layout.block_cols * layout.block_bytes;
-    std::uint64_t bytes = 0;
-    if (__builtin_mul_overflow(static_cast<std::uint64_t>(matrix.n_panels),
-                               static_cast<std::uint64_t>(matrix.panel_bytes), &bytes))
+    std::int64_t bytes = 0;
+    if (__builtin_mul_overflow(matrix.cols_padded / layout.block_cols, layout.block_bytes,
+                               &matrix.panel_bytes) ||
+        __builtin_mul_overflow(matrix.n_panels, matrix.panel_bytes, &bytes))
         return fail(Fault::no_memory, "weights of {} x {} overflow the address space", matrix.rows,
                     matrix.cols);
-    HEARTH_TRY(const auto panels, arena.take<Byte>(bytes, "packed weights"));
+    return {};
+}
+
+Result<Byte*> take_panels(PackedMatrix& matrix, const PanelLayout& layout, Arena& arena) {
+    HEARTH_TRY_STATUS(set_sizes(matrix, layout));
+    HEARTH_TRY(const auto panels,
+               arena.take<Byte>(static_cast<std::uint64_t>(matrix.bytes()), "packed weights"));
     matrix.panels = panels.data();
     return panels.data();
 }
@@ -176,8 +185,7 @@ Result<PackedMatrix> pack_fp8(const TensorView& codes, const BlockScales& scales
             values[static_cast<std::size_t>(i)] *= scale_of(i / matrix.cols, i % matrix.cols);
         return pack({DType::f32, codes.shape, std::as_bytes(std::span(values))}, 1, row_order, arena, pool);
     }
-    static constexpr PanelLayout kLayout{kPanelFp8Scaled, kFp8ScaledCols, kFp8ScaledBytes, 0, 0, nullptr};
-    HEARTH_TRY(Byte * panels, take_panels(matrix, kLayout, arena));
+    HEARTH_TRY(Byte * panels, take_panels(matrix, fp8_scaled_layout(), arena));
     const auto* data = reinterpret_cast<const Byte*>(codes.bytes.data());
     pool.claim(matrix.n_panels, 1, [&](int, std::int64_t panel, std::int64_t) {
         std::int64_t rows[kLanes];
@@ -194,6 +202,20 @@ Result<PackedMatrix> pack_fp8(const TensorView& codes, const BlockScales& scales
                                   out);
         }
     });
+    return matrix;
+}
+
+Result<PackedMatrix> packed_before(PackedMatrix matrix, std::span<const std::byte> panels) {
+    if (matrix.kind < 0 || matrix.kind >= kPanelKinds || matrix.rows < 1 || matrix.cols < 1 ||
+        matrix.rows > kSideMax || matrix.cols > kSideMax)
+        return fail(Fault::corrupt, "expected a kind of panels and sides of 1 to {}, saw kind {} of {} x {}",
+                    kSideMax, static_cast<int>(matrix.kind), matrix.rows, matrix.cols);
+    HEARTH_TRY_STATUS(set_sizes(matrix, panel_layout_of(matrix.kind)));
+    if (static_cast<std::uint64_t>(matrix.bytes()) > panels.size() ||
+        reinterpret_cast<std::uintptr_t>(panels.data()) % Arena::kAlignment != 0)
+        return fail(Fault::corrupt, "expected {} aligned bytes of panels, saw {}", matrix.bytes(),
+                    panels.size());
+    matrix.panels = reinterpret_cast<const Byte*>(panels.data());
     return matrix;
 }
 

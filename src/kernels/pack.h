@@ -46,4 +46,8 @@ struct BlockScales {
 Result<PackedMatrix> pack_fp8(const TensorView& codes, const BlockScales& scales,
                               std::span<const std::int32_t> row_order, Arena& arena, ThreadPool& pool);
 
+// A matrix whose panels were packed before and lie elsewhere, aligned as an arena's: its kind, source, rows,
+// cols and scale are given, the sizes follow. Errors: corrupt (sides or bytes that do not fit).
+Result<PackedMatrix> packed_before(PackedMatrix matrix, std::span<const std::byte> panels);
+
 }  // namespace hearth::kernels

@@ -105,6 +105,13 @@ std::uint64_t Checkpoint::file_bytes() const {
     return gguf_ ? gguf_->file_bytes() : safetensors_->file_bytes();
 }
 
+std::vector<fs::path> Checkpoint::files() const {
+    if (gguf_) return gguf_->paths();
+    std::vector<fs::path> files = {path_ / "config.json"};
+    for (const MappedFile& file : safetensors_->files()) files.push_back(file.path());
+    return files;
+}
+
 // The names tell where the trunk is, not the config: a text model saved out of one with a vision tower may
 // keep either spelling.
 void Checkpoint::find_prefixes() {

@@ -40,6 +40,8 @@ class Checkpoint {
     [[nodiscard]] const fs::path& path() const { return path_; }
     [[nodiscard]] bool is_gguf() const { return gguf_ != nullptr; }
     [[nodiscard]] std::uint64_t file_bytes() const;
+    // All that decides the weights: tensors' files in order, and config.json of a folder.
+    [[nodiscard]] std::vector<fs::path> files() const;
 
     // By transformers' full name. Errors: corrupt (absent).
     [[nodiscard]] Result<TensorView> tensor(std::string_view name) const;

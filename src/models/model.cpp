@@ -31,7 +31,28 @@ void reorder(std::span<const float> values, std::span<const std::int32_t> order)
     for (std::size_t i = 0; i < order.size(); ++i) out[i] = before[static_cast<std::size_t>(order[i])];
 }
 
+// A head's matrix, as a cache of panels knows it.
+std::string head_name(std::string_view tensor, std::string_view what, std::size_t head) {
+    return fmt::format("{}#{}.{}", tensor, what, head);
+}
+constexpr std::string_view kKeys = "keys", kValues = "values";
+
+// Heads that an earlier start kept, all or none.
+bool take_kept_heads(Model& model, std::string_view tensor, std::string_view what, int n_heads, Shape shape,
+                     std::vector<kernels::PackedMatrix>& heads) {
+    for (std::size_t h = 0; h < static_cast<std::size_t>(n_heads); ++h) {
+        const auto* kept = model.kept.find(head_name(tensor, what, h), shape[0], shape[1]);
+        if (kept == nullptr) {
+            heads.clear();
+            return false;
+        }
+        heads.push_back(*kept);
+    }
+    return true;
+}
+
 Result<kernels::PackedMatrix> load_matrix(Model& model, const TensorSpec& spec, ThreadPool& pool) {
+    if (const auto* kept = model.kept.find(spec.name, spec.shape[0], spec.shape[1])) return *kept;
     HEARTH_TRY(const LinearSource source, model.checkpoint.linear(spec.name, spec.shape));
     auto order = model.checkpoint.row_order(spec.name);
     if (spec.row_order != nullptr && order.empty()) order = *spec.row_order;
@@ -60,6 +81,12 @@ Result<std::vector<std::byte>> plain_bytes(const LinearSource& source, DType& dt
 
 Status load_latent(Model& model, const TensorSpec& spec, const LatentSpec& latent, int n_heads,
                    LoadedTensor& loaded, ThreadPool& pool) {
+    if (take_kept_heads(model, spec.name, kKeys, n_heads, Shape{latent.rank, latent.nope},
+                        loaded.key_heads) &&
+        take_kept_heads(model, spec.name, kValues, n_heads, Shape{latent.v_dim, latent.rank},
+                        loaded.value_heads))
+        return {};
+    loaded.key_heads.clear();
     HEARTH_TRY(const LinearSource source, model.checkpoint.linear(spec.name, spec.shape));
     DType dtype = DType::f32;
     auto plain = plain_bytes(source, dtype);
@@ -79,7 +106,6 @@ Status load_latent(Model& model, const TensorSpec& spec, const LatentSpec& laten
         HEARTH_TRY(kernels::PackedMatrix value,
                    kernels::pack({dtype, Shape{latent.v_dim, latent.rank}, values}, source.scale, {},
                                  model.arena, pool));
-        model.weight_bytes += static_cast<std::uint64_t>(key.bytes() + value.bytes());
         loaded.key_heads.push_back(key);
         loaded.value_heads.push_back(value);
     }
@@ -87,17 +113,17 @@ Status load_latent(Model& model, const TensorSpec& spec, const LatentSpec& laten
 }
 
 // Matrices of a head each, one after another: [rank, nope] as queries take them in, and [v_dim, rank].
-Status load_heads(Model& model, const TensorSpec& spec, int n_heads,
+Status load_heads(Model& model, const TensorSpec& spec, std::string_view what, int n_heads,
                   std::vector<kernels::PackedMatrix>& heads, ThreadPool& pool) {
-    HEARTH_TRY(const LinearSource source, model.checkpoint.linear(spec.name, spec.shape));
     const std::int64_t rows = spec.shape[0] / n_heads;
+    if (take_kept_heads(model, spec.name, what, n_heads, Shape{rows, spec.shape[1]}, heads)) return {};
+    HEARTH_TRY(const LinearSource source, model.checkpoint.linear(spec.name, spec.shape));
     const std::size_t bytes = source.weight.bytes.size() / static_cast<std::size_t>(n_heads);
     for (std::size_t h = 0; h < static_cast<std::size_t>(n_heads); ++h) {
         auto head = kernels::pack(
             {source.weight.dtype, Shape{rows, spec.shape[1]}, source.weight.bytes.subspan(h * bytes, bytes)},
             source.scale, {}, model.arena, pool);
         if (!head) return fail(head.error().at(spec.name));
-        model.weight_bytes += static_cast<std::uint64_t>(head->bytes());
         heads.push_back(*head);
     }
     return {};
@@ -140,21 +166,49 @@ Status load_tensors(Model& model, ThreadPool& pool) {
                 continue;
             }
             const TensorSpec& values = program.tensors[static_cast<std::size_t>(latent.values)];
-            HEARTH_TRY_STATUS(load_heads(model, spec, n_heads, loaded.key_heads, pool));
-            HEARTH_TRY_STATUS(load_heads(model, values, n_heads, loaded.value_heads, pool));
+            HEARTH_TRY_STATUS(load_heads(model, spec, kKeys, n_heads, loaded.key_heads, pool));
+            HEARTH_TRY_STATUS(load_heads(model, values, kValues, n_heads, loaded.value_heads, pool));
             apart.insert(latent.values);
         } else if (apart.contains(static_cast<TensorId>(i))) {
             continue;
         } else if (multiplied[i]) {
             HEARTH_TRY(loaded.matrix, load_matrix(model, spec, pool));
-            model.weight_bytes +=
-                static_cast<std::uint64_t>(static_cast<double>(loaded.matrix.bytes()) * spec.used);
         }
     }
     return {};
 }
 
+// What decoding one token reads: of experts, those it chooses.
+std::uint64_t weight_bytes(const Model& model) {
+    std::uint64_t bytes = 0;
+    for (std::size_t i = 0; i < model.tensors.size(); ++i) {
+        const LoadedTensor& loaded = model.tensors[i];
+        bytes += static_cast<std::uint64_t>(static_cast<double>(loaded.matrix.bytes()) *
+                                            model.program.tensors[i].used);
+        for (const auto* heads : {&loaded.key_heads, &loaded.value_heads})
+            for (const kernels::PackedMatrix& head : *heads)
+                bytes += static_cast<std::uint64_t>(head.bytes());
+    }
+    return bytes;
+}
+
 }  // namespace
+
+std::vector<NamedMatrix> Model::matrices() const {
+    std::vector<NamedMatrix> all;
+    std::set<std::string_view> seen;  // a tensor may stand at two places of a program
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+        const LoadedTensor& loaded = tensors[i];
+        const std::string& tensor = program.tensors[i].name;
+        if (!seen.insert(tensor).second) continue;
+        if (loaded.matrix.rows > 0) all.push_back({tensor, &loaded.matrix});
+        for (std::size_t h = 0; h < loaded.key_heads.size(); ++h)
+            all.push_back({head_name(tensor, kKeys, h), &loaded.key_heads[h]});
+        for (std::size_t h = 0; h < loaded.value_heads.size(); ++h)
+            all.push_back({head_name(tensor, kValues, h), &loaded.value_heads[h]});
+    }
+    return all;
+}
 
 Result<std::shared_ptr<const Model>> load_model(const fs::path& path, ThreadPool& pool, LoadOptions options) {
     HEARTH_TRY(Checkpoint checkpoint, Checkpoint::open(path));
@@ -169,7 +223,9 @@ Result<std::shared_ptr<const Model>> load_model(const fs::path& path, ThreadPool
     if (config.has_other_towers)
         log::warning("{}: its text part alone is loaded; vision and audio are left aside", model->name);
     model->program = find_architecture(config.architecture)->build(config);
+    if (options.use_kept_panels) model->kept = PanelCache::open(model->checkpoint, pool);
     if (auto ok = load_tensors(*model, pool); !ok) return fail(ok.error().at(path.string()));
+    model->weight_bytes = weight_bytes(*model);
 
     if (auto tokenizer = load_tokenizer(path)) {
         model->tokenizer = std::move(*tokenizer);

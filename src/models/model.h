@@ -10,6 +10,7 @@
 #include "kernels/pack.h"
 #include "models/checkpoint.h"
 #include "models/config.h"
+#include "models/panel_cache.h"
 #include "models/program.h"
 #include "models/tokenizer_files.h"
 #include "tensor/arena.h"
@@ -34,17 +35,22 @@ class Model {
 
     std::string name;       // the folder's or file's name, for APIs and reports
     Checkpoint checkpoint;  // keeps the files mapped
+    PanelCache kept;        // keeps mapped the panels of an earlier start
     Program program;
     std::vector<LoadedTensor> tensors;            // by TensorId
     Arena arena;                                  // what the packed weights live in
     std::optional<text::Tokenizer> tokenizer;     // absent in bare weights
     std::optional<LoadedTemplate> chat_template;  // absent in base models
     std::uint64_t weight_bytes = 0;  // as packed: what decoding one token reads, embedding rows aside
+
+    [[nodiscard]] std::vector<NamedMatrix> matrices() const;  // all that are packed, by names of their own
 };
 
 struct LoadOptions {
     bool need_tokenizer = true;  // false: weights alone will do (logits, bench)
     bool hidden_states = false;  // the last norm's output in place of logits (embeddings); no head is loaded
+    // Packed weights that an earlier start kept beside the model are used. Audits pack anew.
+    bool use_kept_panels = false;
 };
 
 // Loads and packs a model. Errors: not_found, corrupt, unsupported, no_memory, each naming file and tensor.

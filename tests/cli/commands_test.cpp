@@ -154,6 +154,27 @@ TEST_F(CommandsTest, PlansOfScenarios) {
                 80e9, 1);
 }
 
+TEST_F(CommandsTest, BenchLoadsKeptPanels) {
+    const fs::path model = folder_ / "ember";
+    fs::copy(tests::source_dir() / "models" / "ember", model);
+    const auto bench = [&](std::vector<std::string> more) {
+        std::vector<std::string> command = {"--json",   "bench", model.string(), "--prompt", "8",
+                                            "--decode", "1",     "--repeats",    "1"};
+        command.insert(command.end(), more.begin(), more.end());
+        return run(command).json().at("load");
+    };
+    EXPECT_FALSE(bench({}).at("kept_panels").as_bool());
+    EXPECT_FALSE(fs::exists(model / "hearth.panels"));
+    EXPECT_TRUE(bench({"--panel-cache"}).at("kept_panels").as_bool());
+    EXPECT_TRUE(fs::exists(model / "hearth.panels"));
+    EXPECT_TRUE(bench({"--panel-cache"}).at("kept_panels").as_bool());
+    EXPECT_FALSE(bench({}).at("kept_panels").as_bool());
+    // A small model is packed in a moment: nothing is kept for it unasked.
+    fs::remove(model / "hearth.panels");
+    EXPECT_EQ(run({"run", model.string(), "Hello", "--max-tokens", "2"}).exit_code, 0);
+    EXPECT_FALSE(fs::exists(model / "hearth.panels"));
+}
+
 TEST_F(CommandsTest, MeasuringCommandsSpeakJson) {
     const fs::path record = folder_ / "bench.json";
     const Outcome ran = run({"--json", "bench", "--prompt", "64,16", "--depth", "0,40", "--batch", "1,3",
