@@ -7,6 +7,7 @@
 #include <deque>
 
 #include "base/check.h"
+#include "engine/draft_heads.h"
 #include "engine/executor.h"
 #include "engine/prefix_cache.h"
 #include "engine/sequence.h"
@@ -27,6 +28,7 @@ struct Engine::State {
     std::unique_ptr<ThreadPool> pool;
     std::unique_ptr<KvBlocks> blocks;
     std::unique_ptr<Executor> executor;
+    DraftHeads drafts;
     std::deque<std::unique_ptr<Sequence>> waiting;
     std::vector<std::unique_ptr<Sequence>> running;
     PrefixCache prefixes{0};
@@ -87,6 +89,11 @@ Result<std::unique_ptr<Engine>> Engine::open(std::shared_ptr<const models::Model
         state->recurs |= state->blocks->pool(i).kind == models::StatePool::Kind::recurrent;
     HEARTH_TRY(state->executor, Executor::make(model, *state->blocks, *state->pool, step_tokens,
                                                options.context_max, options.exact));
+    HEARTH_TRY(state->drafts, DraftHeads::make(model, *state->pool,
+                                               {.step_tokens = step_tokens,
+                                                .context_max = options.context_max,
+                                                .kv = *options.kv,
+                                                .exact = options.exact}));
     state->model = std::move(model);
     state->options = options;
     return std::unique_ptr<Engine>(new Engine(std::move(state)));
@@ -139,7 +146,13 @@ Status Engine::score(std::span<const int> ids, const LogitsSink& sink, ScoreOpti
     State& s = *state_;
     HEARTH_CHECK(s.running.empty(), "score and generate do not mix");
     HEARTH_TRY_STATUS(s.check_ids(ids));
+    if (options.draft_head < 0 || options.draft_head > s.drafts.size())
+        return fail(Fault::out_of_range,
+                    "{}: expected one of {} multi-token-prediction heads that were loaded, saw {}",
+                    s.model->name, s.drafts.size(), options.draft_head);
+    const bool drafts = options.draft_head > 0;
     SequenceState sequence(*s.blocks);
+    std::vector<SequenceState> draft_states = s.drafts.begin();
     const auto chunk = static_cast<std::size_t>(s.options.chunk_tokens);
     std::size_t n = 0;
     for (std::size_t at = 0; at < ids.size(); at += n) {
@@ -149,11 +162,21 @@ Status Engine::score(std::span<const int> ids, const LogitsSink& sink, ScoreOpti
         n = prompt_left <= 0 ? 1 : std::min({chunk, ids.size() - at, static_cast<std::size_t>(prompt_left)});
         const auto n_tokens = static_cast<std::int64_t>(n);
         HEARTH_TRY_STATUS(s.reserve(sequence, n_tokens));
-        const StepPart part{&sequence, ids.subspan(at, n),
-                            std::clamp<std::int64_t>(options.first_position - begin, 0, n_tokens)};
+        const std::int64_t first = std::clamp<std::int64_t>(options.first_position - begin, 0, n_tokens);
+        const StepPart part{&sequence, ids.subspan(at, n), drafts ? n_tokens : first};
         s.executor->run({&part, 1}, [&](std::size_t, std::int64_t token, std::span<const float> logits) {
             sink(begin + token, logits);
         });
+        if (!drafts) continue;
+        std::vector<float> hidden;
+        for (std::int64_t row = 0; row < n_tokens; ++row) {
+            const auto of_row = s.executor->hidden(row);
+            hidden.insert(hidden.end(), of_row.begin(), of_row.end());
+        }
+        HEARTH_TRY_STATUS(s.drafts.follow(draft_states, hidden, ids.subspan(at + 1), options.draft_head - 1,
+                                          [&](std::int64_t row, std::span<const float> logits) {
+                                              if (row >= first) sink(begin + row, logits);
+                                          }));
     }
     return {};
 }

@@ -101,6 +101,9 @@ class Engine {
         std::int64_t first_position = 0;
         std::int64_t prefill_tokens =
             INT64_MAX;  // in chunks up to here, then one token a step; the same bits
+        // 0: the model's own logits; k: those of its k-th multi-token-prediction head, where logits[p]
+        // predict token p + 1 + k. The model must have been loaded with its heads.
+        int draft_head = 0;
     };
     Status score(std::span<const int> ids, const LogitsSink& sink) {
         return score(ids, sink, ScoreOptions());

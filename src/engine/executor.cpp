@@ -19,11 +19,12 @@ constexpr std::int64_t kHeadRows = 32;
 
 }  // namespace
 
-Executor::Executor(std::shared_ptr<const models::Model> model, KvBlocks& blocks, ThreadPool& pool, bool exact)
+Executor::Executor(std::shared_ptr<const models::Network> model, KvBlocks& blocks, ThreadPool& pool,
+                   bool exact)
     : model_(std::move(model)), blocks_(&blocks), pool_(&pool), kernels_(&kernels::best()), exact_(exact) {}
 
-Result<std::unique_ptr<Executor>> Executor::make(std::shared_ptr<const models::Model> model, KvBlocks& blocks,
-                                                 ThreadPool& pool, std::int64_t tokens_max,
+Result<std::unique_ptr<Executor>> Executor::make(std::shared_ptr<const models::Network> model,
+                                                 KvBlocks& blocks, ThreadPool& pool, std::int64_t tokens_max,
                                                  std::int64_t context_max, bool exact) {
     std::unique_ptr<Executor> executor(new Executor(std::move(model), blocks, pool, exact));
     HEARTH_TRY_STATUS(executor->allocate(tokens_max, context_max));
@@ -196,6 +197,8 @@ void Executor::run_op(const Op& op, std::span<const StepPart> parts, std::int64_
     switch (op.kind) {
         case OpKind::embed:
             return embed(op, parts);
+        case OpKind::given:
+            return given(op, parts);
         case OpKind::linear:
             return linear({&op, 1}, n_rows);
         case OpKind::attention:

@@ -17,14 +17,15 @@ namespace hearth::engine {
 struct StepPart {
     SequenceState* state = nullptr;
     std::span<const int> tokens;
-    std::int64_t logits_from = 0;  // tokens from this index on want logits; tokens.size(): none does
+    std::int64_t logits_from = 0;       // tokens from this index on want logits; tokens.size(): none does
+    std::span<const float> given = {};  // a row a token, where the program asks for some
 };
 
 class Executor {
   public:
     // `tokens_max`: of one step, over all sequences. `exact`: every product with float32 activations. Errors:
     // no_memory.
-    static Result<std::unique_ptr<Executor>> make(std::shared_ptr<const models::Model> model,
+    static Result<std::unique_ptr<Executor>> make(std::shared_ptr<const models::Network> model,
                                                   KvBlocks& blocks, ThreadPool& pool, std::int64_t tokens_max,
                                                   std::int64_t context_max, bool exact);
 
@@ -32,6 +33,12 @@ class Executor {
     // wants logits.
     using Sink = std::function<void(std::size_t part, std::int64_t token, std::span<const float> logits)>;
     void run(std::span<const StepPart> parts, const Sink& sink);
+
+    // What the head reads of a row of the last step.
+    [[nodiscard]] std::span<const float> hidden(std::int64_t row) const {
+        const Buffer& rows = buffer(model_->program.hidden);
+        return {rows.row(row), static_cast<std::size_t>(rows.width)};
+    }
 
     [[nodiscard]] const kernels::CpuKernels& kernels() const { return *kernels_; }
 
@@ -68,7 +75,7 @@ class Executor {
         float* y;
         std::int64_t y_stride;
     };
-    Executor(std::shared_ptr<const models::Model> model, KvBlocks& blocks, ThreadPool& pool, bool exact);
+    Executor(std::shared_ptr<const models::Network> model, KvBlocks& blocks, ThreadPool& pool, bool exact);
     Status allocate(std::int64_t tokens_max, std::int64_t context_max);
     Status allocate_quantized(std::span<const std::int64_t> rows);
     Status allocate_experts(std::int64_t tokens_max);
@@ -82,6 +89,7 @@ class Executor {
     void run_op(const models::Op& op, std::span<const StepPart> parts, std::int64_t n_rows);
     // ops/, a file a family. Each is one fork and join.
     void embed(const models::Op& op, std::span<const StepPart> parts);
+    void given(const models::Op& op, std::span<const StepPart> parts);
     void embed_positions(const models::Op& op);
     void add_row(const models::Op& op, std::int64_t n_rows);
     void layer_norm(const models::Op& op, std::int64_t n_rows);
@@ -142,7 +150,7 @@ class Executor {
     template <class Body>
     void each_row(std::int64_t n, Body&& body);
 
-    std::shared_ptr<const models::Model> model_;
+    std::shared_ptr<const models::Network> model_;
     KvBlocks* blocks_;
     ThreadPool* pool_;
     const kernels::CpuKernels* kernels_;

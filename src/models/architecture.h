@@ -46,6 +46,13 @@ struct Architecture {
     // Modules of a layer whose GGUF names differ from those in tensor_names.cpp.
     std::span<const ModuleNames> gguf_modules = {};
     Program (*build)(const ModelConfig& config) = nullptr;
+    // A layer of multi-token prediction, where the family has some: draft_head() has the frame around it.
+    PartBuilder draft_layer = nullptr;
+    // How transformers' files spell those layers: null: they go on as the layers before them do; else with
+    // this prefix, from 0.
+    const char* draft_prefix = nullptr;
+    // Names of theirs that differ; whole ones where the layers have a prefix of their own.
+    std::span<const KeyNames> draft_modules = {};
     const char* notes = "";  // for people: what of the family runs, and what is left aside
 };
 

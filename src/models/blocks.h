@@ -78,7 +78,7 @@ Status read_gguf_encoder(const GgufKeys& keys, ModelConfig& c);
 // GGUF: the router's keys; layers that have a router are sparse.
 Status read_gguf_router(const GgufKeys& keys, ModelConfig& c);
 void find_sparse_layers(const formats::Gguf& file, ModelConfig& c);
-// GGUF counts blocks of multi-token prediction among the layers; they come last.
+// GGUF counts layers of multi-token prediction among the others; they come last, and apart here.
 void drop_gguf_mtp(const GgufKeys& keys, ModelConfig& c);
 
 }  // namespace hearth::models

@@ -3,11 +3,13 @@
 #include "models/checkpoint.h"
 
 #include <bit>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <utility>
 
 #include "models/architecture.h"
+#include "models/config_keys.h"
 #include "models/expert_tensors.h"
 #include "models/tensor_names.h"
 #include "quant/formats.h"
@@ -88,6 +90,7 @@ Result<Checkpoint> Checkpoint::open(const fs::path& path) {
         HEARTH_TRY(formats::Gguf file, formats::Gguf::open(path));
         HEARTH_TRY(checkpoint.config_, read_gguf_config(file, path.string()));
         checkpoint.gguf_ = std::make_unique<formats::Gguf>(std::move(file));
+        checkpoint.find_draft_layers();
         return checkpoint;
     }
     const fs::path config_path = path / "config.json";
@@ -98,6 +101,7 @@ Result<Checkpoint> Checkpoint::open(const fs::path& path) {
     HEARTH_TRY(formats::Safetensors files, formats::Safetensors::open(path));
     checkpoint.safetensors_ = std::make_unique<formats::Safetensors>(std::move(files));
     checkpoint.find_prefixes();
+    checkpoint.find_draft_layers();
     return checkpoint;
 }
 
@@ -130,6 +134,48 @@ void Checkpoint::find_prefixes() {
         config_.tied_embeddings = true;
 }
 
+// The tensors tell, not the config: many a quantized export has left them out. Families that mix windows or
+// recurrent states with full attention, or dense layers with experts, say here what theirs are.
+void Checkpoint::find_draft_layers() {
+    ModelConfig& c = config_;
+    const Architecture* architecture = find_architecture(c.architecture);
+    if (architecture->draft_layer == nullptr || c.headless) return;
+    const auto layer_has = [&](std::string_view module) {
+        return has(fmt::format("model.layers.{}.{}.weight", c.n_layers + c.n_draft_layers, module));
+    };
+    while (c.n_draft_layers < kDraftLayersMax && layer_has("eh_proj") && layer_has("input_layernorm")) {
+        if (!c.sliding.empty()) c.sliding.push_back(true);
+        if (!c.sparse.empty()) c.sparse.push_back(layer_has("mlp.gate"));
+        if (!c.linear.layers.empty()) c.linear.layers.push_back(false);
+        if (!c.indexer.layers.empty()) c.indexer.layers.push_back(layer_has("self_attn.indexer.wk"));
+        if (!c.expert_limits.empty()) c.expert_limits.push_back(0);
+        if (!c.mlp_limits.empty()) c.mlp_limits.push_back(0);
+        c.draft_own_heads = !architecture->draft_modules.empty() && layer_has("shared_head.head");
+        ++c.n_draft_layers;
+    }
+}
+
+// "model.layers.N.MODULE.SUFFIX" of a layer of multi-token prediction, as the family's files have it.
+std::optional<std::string> Checkpoint::spelled_draft(std::string_view name) const {
+    constexpr std::string_view kLayers = "model.layers.";
+    const Architecture* architecture = find_architecture(config_.architecture);
+    if (architecture->draft_modules.empty() || !name.starts_with(kLayers)) return std::nullopt;
+    const std::string_view rest = name.substr(kLayers.size());
+    const char* end = rest.data() + rest.find('.');
+    int layer = 0;
+    if (std::from_chars(rest.data(), rest.data() + rest.size(), layer).ptr != end) return std::nullopt;
+    if (layer < config_.n_layers) return std::nullopt;
+    const bool apart = architecture->draft_prefix != nullptr;
+    const std::string tail(rest.substr(rest.find('.') + 1));
+    const std::string before =
+        apart ? fmt::format("{}{}.", architecture->draft_prefix, layer - config_.n_layers)
+              : fmt::format("{}{}{}.", trunk_, architecture->layers_prefix, layer);
+    for (const KeyNames& module : architecture->draft_modules)
+        if (tail.starts_with(std::string(module.key) + "."))
+            return (apart ? "" : before) + std::string(module.published) + tail.substr(module.key.size());
+    return before + tail;
+}
+
 std::optional<TensorView> Checkpoint::find(std::string_view name) const {
     if (gguf_) {
         const Architecture* architecture = find_architecture(config_.architecture);
@@ -138,6 +184,13 @@ std::optional<TensorView> Checkpoint::find(std::string_view name) const {
         if (entry == nullptr) return std::nullopt;
         return gguf_->view(*entry);
     }
+    const formats::SafetensorsEntry* entry = safetensors_->find(spelled(name));
+    if (entry == nullptr) return std::nullopt;
+    return safetensors_->view(*entry);
+}
+
+std::string Checkpoint::spelled(std::string_view name) const {
+    if (auto draft = spelled_draft(name)) return *draft;
     constexpr std::string_view kTrunk = "model.", kHead = "lm_head.", kLayers = "model.layers.";
     const Architecture* architecture = find_architecture(config_.architecture);
     std::string theirs(name);
@@ -150,9 +203,7 @@ std::optional<TensorView> Checkpoint::find(std::string_view name) const {
         !respell("model.embed_tokens.", trunk_ + architecture->embedding_module + ".") &&
         !respell(kTrunk, trunk_))
         respell(kHead, head_);
-    const formats::SafetensorsEntry* entry = safetensors_->find(theirs);
-    if (entry == nullptr) return std::nullopt;
-    return safetensors_->view(*entry);
+    return theirs;
 }
 
 Result<TensorView> Checkpoint::tensor(std::string_view name) const {

@@ -62,6 +62,9 @@ class Checkpoint {
     [[nodiscard]] std::optional<TensorView> find(std::string_view name) const;
     [[nodiscard]] Result<LinearSource> whole_linear(std::string_view name, const Shape& shape) const;
     void find_prefixes();
+    void find_draft_layers();
+    [[nodiscard]] std::string spelled(std::string_view name) const;
+    [[nodiscard]] std::optional<std::string> spelled_draft(std::string_view name) const;
     [[nodiscard]] Result<float> scalar(std::string_view name, const TensorView& view) const;
     Status add_fp8_scales(const std::string& name, const TensorView& scales, LinearSource& to) const;
     fs::path path_;

@@ -99,6 +99,9 @@ struct ModelConfig {
     [[nodiscard]] bool is_sparse(int layer) const {
         return !sparse.empty() && sparse[static_cast<std::size_t>(layer)];
     }
+    // Layers of multi-token prediction that the files hold after the others; lists by layer go on over them.
+    int n_draft_layers = 0;
+    bool draft_own_heads = false;   // each has a head of its own, else the model's
     bool bidirectional = false;     // every position sees every other, within windows on both sides
     bool gelu_tanh = false;         // GELU by its tanh, where the family leaves it to the config
     bool headless = false;          // rows give hidden states, not logits

@@ -16,6 +16,7 @@ namespace hearth::models {
 
 // Bounds no real model comes near, and below which no sum in this program overflows.
 inline constexpr std::int64_t kWidthMax = 1 << 20, kVocabSizeMax = 1 << 24, kContextMax = 1 << 26;
+inline constexpr int kDraftLayersMax = 16;
 inline constexpr int kLayersMax = 4096, kHeadsMax = 4096, kHeadDimMax = 4096, kExpertsMax = 4096;
 inline constexpr std::int64_t kExpertsOfAllLayersMax = 200'000;
 

@@ -129,8 +129,13 @@ Status load_heads(Model& model, const TensorSpec& spec, std::string_view what, i
     return {};
 }
 
-Status load_tensors(Model& model, ThreadPool& pool) {
-    const Program& program = model.program;
+// `to` is the model, or a network beside it that shares the tensors of the same names.
+Status load_tensors(Model& model, Network& to, ThreadPool& pool) {
+    const Program& program = to.program;
+    std::map<std::string_view, TensorId> shared;
+    if (&to != &model)
+        for (std::size_t i = 0; i < model.tensors.size(); ++i)
+            shared.emplace(model.program.tensors[i].name, static_cast<TensorId>(i));
     const std::vector<bool> multiplied = program.multiplied();
     std::map<std::size_t, const Op*> latent_ops;  // by tensor
     std::set<TensorId> apart;                     // loaded with another
@@ -140,10 +145,14 @@ Status load_tensors(Model& model, ThreadPool& pool) {
     for (const Op& op : program.ops)
         if (op.kind == OpKind::embed || op.kind == OpKind::embed_positions || op.kind == OpKind::add_row)
             looked_up[static_cast<std::size_t>(op.weight)] = true;
-    model.tensors.resize(program.tensors.size());
+    to.tensors.resize(program.tensors.size());
     for (std::size_t i = 0; i < program.tensors.size(); ++i) {
         const TensorSpec& spec = program.tensors[i];
-        LoadedTensor& loaded = model.tensors[i];
+        LoadedTensor& loaded = to.tensors[i];
+        if (const auto same = shared.find(spec.name); same != shared.end()) {
+            loaded = model.tensors[static_cast<std::size_t>(same->second)];
+            continue;
+        }
         if (spec.is_vector()) {
             HEARTH_TRY(loaded.vector, load_vector(model, spec));
             if (spec.role == Role::bias) reorder(loaded.vector, model.checkpoint.row_order(spec.name));
@@ -222,10 +231,17 @@ Result<std::shared_ptr<const Model>> load_model(const fs::path& path, ThreadPool
     config.headless |= options.hidden_states;
     if (config.has_other_towers)
         log::warning("{}: its text part alone is loaded; vision and audio are left aside", model->name);
-    model->program = find_architecture(config.architecture)->build(config);
+    const Architecture* architecture = find_architecture(config.architecture);
+    model->program = architecture->build(config);
     if (options.use_kept_panels) model->kept = PanelCache::open(model->checkpoint, pool);
-    if (auto ok = load_tensors(*model, pool); !ok) return fail(ok.error().at(path.string()));
+    if (auto ok = load_tensors(*model, *model, pool); !ok) return fail(ok.error().at(path.string()));
     model->weight_bytes = weight_bytes(*model);
+    const int n_drafts = options.draft_heads && !config.headless ? config.n_draft_layers : 0;
+    for (int i = 0; i < n_drafts; ++i) {
+        Network& head = model->draft_heads.emplace_back();
+        head.program = draft_head(config, i, architecture->draft_layer);
+        if (auto ok = load_tensors(*model, head, pool); !ok) return fail(ok.error().at(path.string()));
+    }
 
     if (auto tokenizer = load_tokenizer(path)) {
         model->tokenizer = std::move(*tokenizer);

@@ -29,26 +29,35 @@ struct LoadedTensor {
     std::vector<kernels::PackedMatrix> key_heads, value_heads;
 };
 
-class Model {
+// A program and its weights: what an executor runs.
+struct Network {
+    Program program;
+    std::vector<LoadedTensor> tensors;  // by TensorId
+};
+
+class Model : public Network {
   public:
     [[nodiscard]] const ModelConfig& config() const { return checkpoint.config(); }
 
     std::string name;       // the folder's or file's name, for APIs and reports
     Checkpoint checkpoint;  // keeps the files mapped
     PanelCache kept;        // keeps mapped the panels of an earlier start
-    Program program;
-    std::vector<LoadedTensor> tensors;            // by TensorId
+    // Multi-token prediction, where it was asked for and the files have it. Head k makes of the hidden state
+    // at p and token p + k + 1 the logits of token p + k + 2. Embedding and head are the model's own.
+    std::vector<Network> draft_heads;
     Arena arena;                                  // what the packed weights live in
     std::optional<text::Tokenizer> tokenizer;     // absent in bare weights
     std::optional<LoadedTemplate> chat_template;  // absent in base models
     std::uint64_t weight_bytes = 0;  // as packed: what decoding one token reads, embedding rows aside
 
-    [[nodiscard]] std::vector<NamedMatrix> matrices() const;  // all that are packed, by names of their own
+    [[nodiscard]] std::vector<NamedMatrix> matrices()
+        const;  // its own that are packed, by names of their own
 };
 
 struct LoadOptions {
     bool need_tokenizer = true;  // false: weights alone will do (logits, bench)
     bool hidden_states = false;  // the last norm's output in place of logits (embeddings); no head is loaded
+    bool draft_heads = false;    // multi-token prediction as well, where the files have it
     // Packed weights that an earlier start kept beside the model are used. Audits pack anew.
     bool use_kept_panels = false;
 };

@@ -62,6 +62,8 @@ std::string_view name(Role role) {
             return "per_layer";
         case Role::per_position:
             return "per_position";
+        case Role::draft:
+            return "draft";
         case Role::bias:
             return "bias";
     }
@@ -227,6 +229,12 @@ ValueId ProgramBuilder::activate(std::string_view out_name, ValueId x, Activatio
     op.out = out;
     op.a = x;
     op.activation = activation;
+    return out;
+}
+
+ValueId ProgramBuilder::given(std::string_view out_name) {
+    const ValueId out = value(out_name, config_.d_model);
+    push(OpKind::given).out = out;
     return out;
 }
 
@@ -554,23 +562,6 @@ Program ProgramBuilder::finish(ValueId x, std::string_view head_tensor) {
     }
     if (config_.final_softcap > 0) softcap(program_.logits, config_.final_softcap);
     return std::move(program_);
-}
-
-Program decoder(const ModelConfig& config, PartBuilder layer, PartBuilder start) {
-    ProgramBuilder b(config);
-    b.new_rope(config.rope, config.full_head_dim > 0 ? config.full_head_dim : config.head_dim,
-               config.rope_interleaved);
-    if (config.local_rope) b.new_rope(*config.local_rope, config.head_dim);
-    const ValueId x = b.embed("model.embed_tokens.weight");
-    if (config.embedding_scale != 1) b.scale(x, config.embedding_scale);
-    if (start != nullptr) start(b, config, x);
-    for (int i = 0; i < config.n_layers; ++i) {
-        b.begin_layer(i);
-        layer(b, config, x);
-    }
-    b.begin_layer(kNone);
-    const ValueId last = b.rms_norm("last", b.select_rows("last", x), "model.norm.weight");
-    return config.headless ? b.finish_without_head(last) : b.finish(last, "lm_head");
 }
 
 }  // namespace hearth::models

@@ -47,6 +47,7 @@ enum class Role {
     scale,         // multiplies activations or weights of experts
     per_layer,     // Gemma 4: what each layer is told about the token besides the residual stream
     per_position,  // rows that do not depend on the token: positions, token types
+    draft,         // joins a token with the hidden state before it, for multi-token prediction
     bias,
 };
 std::string_view name(Role role);
@@ -145,6 +146,7 @@ struct LatentSpec {
 
 enum class OpKind {
     embed,            // out = rows of `weight` by token id
+    given,            // out = rows that come with the tokens: hidden states of the model before
     embed_positions,  // out = rows of `weight` by position
     add_row,          // out += the first row of `weight`
     layer_norm,       // out = (a - mean) / deviation * weight + bias, where it has one
@@ -206,6 +208,7 @@ struct Program {
     std::vector<LatentSpec> latents;
     std::vector<Op> ops;
     ValueId logits = kNone;      // [n_selected, vocab], or hidden states where the model has no head
+    ValueId hidden = kNone;      // [n_tokens, d_model]: what the head reads, and drafting builds on
     bool bidirectional = false;  // a text is one step
     [[nodiscard]] std::int64_t output_width() const { return values[static_cast<std::size_t>(logits)].width; }
     [[nodiscard]] std::int64_t kv_bytes_per_token(int bytes_per_element) const;
@@ -242,6 +245,9 @@ class ProgramBuilder {
     void layer_norm(ValueId x, ValueId from, std::string_view module, bool has_bias, double eps = 0);
     ValueId layer_norm(std::string_view out, ValueId from, std::string_view module, bool has_bias);
     ValueId activate(std::string_view out, ValueId x, Activation activation);
+    ValueId given(std::string_view out);
+    // A value that is written part by part, through views.
+    ValueId space(std::string_view name, std::int64_t width) { return value(name, width); }
     // Columns of a value under a name of their own: no copy.
     ValueId view(std::string_view name, ValueId of, std::int64_t offset, std::int64_t width);
     // `tensor` may be empty in norms: no weight.
@@ -310,5 +316,10 @@ class ProgramBuilder {
 // comes after the embedding.
 using PartBuilder = void (*)(ProgramBuilder&, const ModelConfig&, ValueId x);
 Program decoder(const ModelConfig& config, PartBuilder layer, PartBuilder start = nullptr);
+// Multi-token prediction: a token and the hidden state before it, each normed, become the input of one more
+// layer, config.n_layers + `draft`, whose output goes through a norm to the head. Rows are those of the
+// tokens after the first; rotations tell distances alone, so they may count from 0. Sources: transformers,
+// modeling_layers.py (MtpLayer).
+Program draft_head(const ModelConfig& config, int draft, PartBuilder layer);
 
 }  // namespace hearth::models

@@ -32,6 +32,10 @@ constexpr ModuleNames kLayer[] = {
     {"mlp.experts.up_proj", "ffn_up_exps"},
     {"mlp.experts.down_proj", "ffn_down_exps"},
     {"mlp.experts.gate_up_proj", "ffn_gate_up_exps"},
+    {"eh_proj", "nextn.eh_proj"},
+    {"enorm", "nextn.enorm"},
+    {"hnorm", "nextn.hnorm"},
+    {"shared_head.norm", "nextn.shared_head_norm"},
 };
 
 using Side = std::string_view ModuleNames::*;

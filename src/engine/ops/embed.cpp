@@ -1,6 +1,7 @@
 // engine/ops/embed.cpp - rows of the embedding in, the rows whose logits are wanted out.
 #include <cstring>
 
+#include "base/check.h"
 #include "engine/executor.h"
 
 namespace hearth::engine {
@@ -12,6 +13,17 @@ void Executor::embed(const models::Op& op, std::span<const StepPart> parts) {
     for (const StepPart& part : parts)
         for (const int id : part.tokens)
             models::embedding_row(table, id, {out.row(row++), static_cast<std::size_t>(out.width)});
+}
+
+void Executor::given(const models::Op& op, std::span<const StepPart> parts) {
+    const Buffer& out = buffer(op.out);
+    const auto width = static_cast<std::size_t>(out.width);
+    std::int64_t row = 0;
+    for (const StepPart& part : parts) {
+        HEARTH_CHECK(part.given.size() == part.tokens.size() * width, "a row comes with each token");
+        for (std::size_t t = 0; t < part.tokens.size(); ++t)
+            std::memcpy(out.row(row++), part.given.data() + t * width, width * sizeof(float));
+    }
 }
 
 void Executor::embed_positions(const models::Op& op) {

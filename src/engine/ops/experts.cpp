@@ -101,7 +101,10 @@ Status Executor::allocate_experts(std::int64_t tokens_max) {
         experts_.d_ff = std::max(experts_.d_ff, round_up(spec.d_ff, kernels::kActivationCols));
     }
     if (slots == 0) return {};
-    experts_.d_model = round_up(model_->config().d_model, kernels::kActivationCols);
+    for (const models::Op& op : model_->program.ops)
+        if (op.kind == models::OpKind::experts)
+            experts_.d_model =
+                std::max(experts_.d_model, round_up(buffer(op.a).width, kernels::kActivationCols));
     const auto take = [&](std::int64_t width) {
         return arena_.take<float>(static_cast<std::uint64_t>(slots * width), "activations of experts");
     };

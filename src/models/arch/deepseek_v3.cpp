@@ -23,15 +23,15 @@ Program build(const ModelConfig& c) { return decoder(c, layer); }
 }  // namespace
 
 extern const Architecture k_deepseek_v3;
-const Architecture k_deepseek_v3 = {
-    .name = "deepseek_v3",
-    .hf_class = "DeepseekV3ForCausalLM",
-    .model_types = "deepseek_v3",
-    .gguf_names = "deepseek2",
-    .read_hf = read_hf,
-    .read_gguf = read_gguf_latent,
-    .gguf_modules = kLatentModules,
-    .build = build,
-    .notes = "latent attention, absorbed; multi-token prediction is left aside"};
+const Architecture k_deepseek_v3 = {.name = "deepseek_v3",
+                                    .hf_class = "DeepseekV3ForCausalLM",
+                                    .model_types = "deepseek_v3",
+                                    .gguf_names = "deepseek2",
+                                    .read_hf = read_hf,
+                                    .read_gguf = read_gguf_latent,
+                                    .gguf_modules = kLatentModules,
+                                    .build = build,
+                                    .draft_layer = layer,
+                                    .notes = "latent attention, absorbed; multi-token prediction"};
 
 }  // namespace hearth::models

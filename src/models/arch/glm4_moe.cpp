@@ -49,6 +49,7 @@ const Architecture k_glm4_moe = {.name = "glm4_moe",
                                  .read_gguf = read_gguf,
                                  .gguf_modules = kModules,
                                  .build = build,
-                                 .notes = "GLM-4.5 and 4.6; multi-token prediction is left aside"};
+                                 .draft_layer = layer,
+                                 .notes = "GLM-4.5 and 4.6; multi-token prediction"};
 
 }  // namespace hearth::models

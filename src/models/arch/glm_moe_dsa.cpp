@@ -76,15 +76,17 @@ Program build(const ModelConfig& c) { return decoder(c, layer); }
 }  // namespace
 
 extern const Architecture k_glm_moe_dsa;
-const Architecture k_glm_moe_dsa = {.name = "glm_moe_dsa",
-                                    .hf_class = "GlmMoeDsaForCausalLM",
-                                    .model_types = "glm_moe_dsa",
-                                    .gguf_names = "glm-dsa",
-                                    .eps_default = 1e-5,
-                                    .read_hf = read_hf,
-                                    .read_gguf = read_gguf,
-                                    .gguf_modules = kLatentModules,
-                                    .build = build,
-                                    .notes = "GLM-5: latent attention, absorbed, and its sparse indexer"};
+const Architecture k_glm_moe_dsa = {
+    .name = "glm_moe_dsa",
+    .hf_class = "GlmMoeDsaForCausalLM",
+    .model_types = "glm_moe_dsa",
+    .gguf_names = "glm-dsa",
+    .eps_default = 1e-5,
+    .read_hf = read_hf,
+    .read_gguf = read_gguf,
+    .gguf_modules = kLatentModules,
+    .build = build,
+    .draft_layer = layer,
+    .notes = "GLM-5: latent attention, absorbed, and its sparse indexer; multi-token prediction"};
 
 }  // namespace hearth::models

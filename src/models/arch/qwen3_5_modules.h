@@ -1,4 +1,4 @@
-// models/arch/qwen3_5_modules.h - how GGUF spells the modules of Qwen3.5 and 3.6, dense and with experts.
+// models/arch/qwen3_5_modules.h - how files spell the modules of Qwen3-Next, 3.5 and 3.6.
 #pragma once
 
 #include "models/architecture.h"
@@ -22,6 +22,14 @@ inline constexpr ModuleNames kQwen35Modules[] = {
     {"mlp.shared_expert.gate_proj", "ffn_gate_shexp"},
     {"mlp.shared_expert.up_proj", "ffn_up_shexp"},
     {"mlp.shared_expert.down_proj", "ffn_down_shexp"},
+};
+
+// Multi-token prediction: what stands around its layers.
+inline constexpr KeyNames kQwenDraftModules[] = {
+    {"mtp.fc", "eh_proj"},
+    {"mtp.pre_fc_norm_embedding", "enorm"},
+    {"mtp.pre_fc_norm_hidden", "hnorm"},
+    {"mtp.norm", "shared_head.norm"},
 };
 
 }  // namespace hearth::models

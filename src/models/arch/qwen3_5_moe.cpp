@@ -31,19 +31,21 @@ Program build(const ModelConfig& c) { return decoder(c, layer); }
 }  // namespace
 
 extern const Architecture k_qwen3_5_moe;
-const Architecture k_qwen3_5_moe = {
-    .name = "qwen3_5_moe",
-    .hf_class = "Qwen3_5MoeForCausalLM",
-    .model_types = "qwen3_5_moe qwen3_5_moe_text",
-    .gguf_names = "qwen35moe",
-    .head_dim_default = 256,
-    .kv_heads_default = 2,
-    .partial_rotary_default = 0.25,
-    .norm_plus = 1,
-    .read_hf = read_hf,
-    .read_gguf = read_gguf,
-    .gguf_modules = kQwen35Modules,
-    .build = build,
-    .notes = "text part of Qwen3.5 and 3.6 mixtures; multi-token prediction is left aside"};
+const Architecture k_qwen3_5_moe = {.name = "qwen3_5_moe",
+                                    .hf_class = "Qwen3_5MoeForCausalLM",
+                                    .model_types = "qwen3_5_moe qwen3_5_moe_text",
+                                    .gguf_names = "qwen35moe",
+                                    .head_dim_default = 256,
+                                    .kv_heads_default = 2,
+                                    .partial_rotary_default = 0.25,
+                                    .norm_plus = 1,
+                                    .read_hf = read_hf,
+                                    .read_gguf = read_gguf,
+                                    .gguf_modules = kQwen35Modules,
+                                    .build = build,
+                                    .draft_layer = layer,
+                                    .draft_prefix = "mtp.layers.",
+                                    .draft_modules = kQwenDraftModules,
+                                    .notes = "text part of Qwen3.5 and 3.6 mixtures; multi-token prediction"};
 
 }  // namespace hearth::models

@@ -41,19 +41,21 @@ Program build(const ModelConfig& c) { return decoder(c, layer); }
 }  // namespace
 
 extern const Architecture k_qwen3_next;
-const Architecture k_qwen3_next = {
-    .name = "qwen3_next",
-    .hf_class = "Qwen3NextForCausalLM",
-    .model_types = "qwen3_next",
-    .gguf_names = "qwen3next",
-    .head_dim_default = 256,
-    .kv_heads_default = 2,
-    .partial_rotary_default = 0.25,
-    .norm_plus = 1,
-    .read_hf = read_hf,
-    .read_gguf = read_gguf,
-    .gguf_modules = kQwen35Modules,
-    .build = build,
-    .notes = "Qwen3-Next and Coder-Next; multi-token prediction is left aside"};
+const Architecture k_qwen3_next = {.name = "qwen3_next",
+                                   .hf_class = "Qwen3NextForCausalLM",
+                                   .model_types = "qwen3_next",
+                                   .gguf_names = "qwen3next",
+                                   .head_dim_default = 256,
+                                   .kv_heads_default = 2,
+                                   .partial_rotary_default = 0.25,
+                                   .norm_plus = 1,
+                                   .read_hf = read_hf,
+                                   .read_gguf = read_gguf,
+                                   .gguf_modules = kQwen35Modules,
+                                   .build = build,
+                                   .draft_layer = layer,
+                                   .draft_prefix = "mtp.layers.",
+                                   .draft_modules = kQwenDraftModules,
+                                   .notes = "Qwen3-Next and Coder-Next; multi-token prediction"};
 
 }  // namespace hearth::models

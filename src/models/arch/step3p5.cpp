@@ -219,24 +219,30 @@ constexpr ModuleNames kModules[] = {
     {"share_expert.gate_proj", "ffn_gate_shexp"},
     {"share_expert.up_proj", "ffn_up_shexp"},
     {"share_expert.down_proj", "ffn_down_shexp"},
+    {"shared_head.head", "nextn.shared_head_head"},
+};
+constexpr KeyNames kDraftModules[] = {
+    {"transformer.shared_head.norm", "shared_head.norm"},
+    {"transformer.shared_head.output", "shared_head.head"},
 };
 
 }  // namespace
 
 extern const Architecture k_step3p5;
-const Architecture k_step3p5 = {
-    .name = "step3p5",
-    .hf_class = "Step3p7ForConditionalGeneration",
-    .model_types = "step3p5 step3p7",
-    .gguf_names = "step35",
-    .head_dim_default = 128,
-    .kv_heads_default = 8,
-    .eps_default = 1e-5,
-    .norm_plus = 1,
-    .read_hf = read_hf,
-    .read_gguf = read_gguf,
-    .gguf_modules = kModules,
-    .build = build,
-    .notes = "text part of Step 3.5 and 3.7; multi-token prediction is left aside"};
+const Architecture k_step3p5 = {.name = "step3p5",
+                                .hf_class = "Step3p7ForConditionalGeneration",
+                                .model_types = "step3p5 step3p7",
+                                .gguf_names = "step35",
+                                .head_dim_default = 128,
+                                .kv_heads_default = 8,
+                                .eps_default = 1e-5,
+                                .norm_plus = 1,
+                                .read_hf = read_hf,
+                                .read_gguf = read_gguf,
+                                .gguf_modules = kModules,
+                                .build = build,
+                                .draft_layer = layer,
+                                .draft_modules = kDraftModules,
+                                .notes = "text part of Step 3.5 and 3.7; multi-token prediction"};
 
 }  // namespace hearth::models
