@@ -54,7 +54,6 @@ bool is_refused(const EncodeOptions& options, std::size_t begin, std::size_t end
 }
 
 void AddedTokenFinder::add(const TokenizerSpec::Added& token) {
-    if (token.content.empty()) return;
     std::uint32_t node = 0;
     for (const char c : token.content) {
         const std::uint64_t edge = std::uint64_t{node} << 8 | static_cast<unsigned char>(c);
@@ -62,7 +61,10 @@ void AddedTokenFinder::add(const TokenizerSpec::Added& token) {
         if (is_new) token_at_.push_back(-1);
         node = found->second;
     }
-    starts_[static_cast<unsigned char>(token.content.front())] = true;
+    if (token.content.empty())
+        std::fill(std::begin(starts_), std::end(starts_), true);
+    else
+        starts_[static_cast<unsigned char>(token.content.front())] = true;
     token_at_[node] = static_cast<std::int32_t>(tokens_.size());
     tokens_.push_back(token);
 }
@@ -71,6 +73,9 @@ std::optional<AddedTokenFinder::Match> AddedTokenFinder::longest_at(const Traced
                                                                     const EncodeOptions& options) const {
     const std::string_view text = traced.text;
     std::optional<Match> best;
+    // A content that normalization emptied stands before every character.
+    const bool inside = (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80;
+    if (token_at_[0] >= 0 && !inside) best = {at, &tokens_[static_cast<std::size_t>(token_at_[0])]};
     std::uint32_t node = 0;
     for (std::size_t i = at; i < text.size(); ++i) {
         const auto edge = edges_.find(std::uint64_t{node} << 8 | static_cast<unsigned char>(text[i]));
@@ -99,7 +104,7 @@ void AddedTokenFinder::cut(const TracedText& traced, const EncodeOptions& option
             continue;
         }
         std::size_t begin = at, end = match->end;
-        at = match->end;  // a match that is refused is passed over whole
+        at = std::max(match->end, at + 1);  // a match that is refused is passed over whole
         const TokenizerSpec::Added& token = *match->token;
         if (token.special && !options.parse_special) continue;
         if (token.single_word && !stands_alone(text, begin, end)) continue;

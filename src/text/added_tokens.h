@@ -27,7 +27,8 @@ bool is_refused(const EncodeOptions& options, std::size_t begin, std::size_t end
 // A trie over the contents. At each byte the longest content that starts there is taken.
 class AddedTokenFinder {
   public:
-    // `added` must outlive nothing: what is needed is copied. Empty contents are skipped.
+    // `added` must outlive nothing: what is needed is copied. A content that is empty, as normalization may
+    // leave it, cuts the text at every character and stands for nothing itself, as in `tokenizers`.
     void add(const TokenizerSpec::Added& token);
     [[nodiscard]] bool empty() const { return tokens_.empty(); }
 
