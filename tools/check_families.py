@@ -7,7 +7,8 @@ Each is saved as float32, bfloat16 or float16, in one file or several, in transf
 that of 4.x, or with its linears quantized in several ways; transformers loads the folder that hearth gets, or what the
 quantized weights are. A case fails when hearth refuses it, or when some logit
 is off by more than 1e-4 of the largest, in prefill or in decode after prefill, unless transformers' own float32 is about
-as far from its float64. Exit status: the number that failed.
+as far from its float64. Families with multi-token prediction get up to three heads as well. Exit status: the number that
+failed.
 """
 import argparse
 import json
@@ -25,12 +26,14 @@ warnings.filterwarnings("ignore")
 import numpy as np
 import torch
 import transformers
-from make_family_fixtures import randomize
+from draft_heads import QWEN, Drafts
+from make_family_fixtures import add_tensors, randomize
 from quantized_checkpoint import quantize
 from random_configs import DRAWS, FULL, SLIDING, WRAPPED
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForCausalLM, AutoModelForImageTextToText
 
+DRAFTING = {"deepseek_v3", "glm4_moe", "glm_moe_dsa", "qwen3_next", "qwen3_5", "qwen3_5_moe", "step3p5"}
 ENCODERS = {"bert", "nomic_bert", "modernbert", "embeddinggemma"}
 TOLERANCE = 1e-4
 
@@ -132,6 +135,24 @@ def logits_of(family: str, folder: Path, ids: torch.Tensor, dtype: torch.dtype) 
     return (out.last_hidden_state if family in ENCODERS else out.logits)[0].numpy()
 
 
+def check_drafts(binary: str, family: str, seed: str, folder: Path, plain: Path, ids: torch.Tensor) -> None:
+    """Multi-token-prediction heads beside a model in one plain file: what each drafts."""
+    r = random.Random("drafts " + seed)
+    model = model_class(family).from_pretrained(plain, dtype=torch.float32, attn_implementation="eager",
+                                                experts_implementation="eager").eval()
+    text = model.config.get_text_config()
+    if family == "step3p5" and SLIDING not in text.rope_parameters:  # its heads have windows
+        return
+    drafts = Drafts(model, 1 if text.model_type in QWEN else r.randrange(1, 4)).eval()
+    randomize(drafts)
+    add_tensors(folder / "model.safetensors", drafts.tensors())
+    flags = ["--prefill", str(r.randrange(ids.shape[1]) + 1), "--chunk", str(r.choice([1, 16, 64]))]
+    for k, want in enumerate(drafts.logits(model, ids)):
+        error = distance(hearth_logits(binary, folder, "--mtp", str(k + 1), *flags), want)
+        if not error < TOLERANCE:
+            raise RuntimeError(f"head {k + 1} of {len(drafts.heads)}: off by {error:.2e} of the largest")
+
+
 def distance(got: np.ndarray, want: np.ndarray) -> float:
     return np.abs(got - want).max() / np.abs(want).max()
 
@@ -158,6 +179,8 @@ def check(binary: str, family: str, seed: str, folder: Path) -> None:
             if own < TOLERANCE / 3:
                 raise RuntimeError(f"{name} ({how}): off by {error:.2e} of the largest")
             print(f"  {seed}: {name} ({how}) off by {error:.2e}, and transformers' float32 itself by {own:.2e}: not counted")
+    if family in DRAFTING and ids.shape[1] > 4 and "quantized" not in how and "split" not in how:
+        check_drafts(binary, family, seed, folder, plain, ids)
 
 
 def main() -> None:
