@@ -109,6 +109,8 @@ def main() -> None:
         for number in range(count):
             rng = random.Random(seed * 1_000_003 + number)
             made = build(rng)
+            if any(t.normalized and made.normalizer and not made.normalizer.normalize_str(t.content) for t in made.get_added_tokens_decoder().values()):
+                continue  # the reference panics, hangs or takes all memory: make_random_tokenizers.py has the case that it can do
             path = Path(folder) / f"{number}.json"
             path.write_text(made.to_str())
             around = rng.random() < 0.5
