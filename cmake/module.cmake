@@ -1,4 +1,5 @@
-# hearth_module(NAME SOURCES ... DEPS ... LIBS ...): one static library a module, linking lower floors alone.
+# hearth_module(NAME [UNHURRIED] SOURCES ... DEPS ... LIBS ...): one static library a module, linking lower floors
+# alone. UNHURRIED: no hot loops (cmake/toolchain.cmake).
 # The floors stand here once; tools/check_tree.py reads this table and checks each #include against it.
 set(HEARTH_FLOORS
   base=0 tensor=1 quant=2 kernels=3 formats=3 text=3 hub=3 models=4 engine=5 plan=5
@@ -15,10 +16,10 @@ function(hearth_floor name out)
 endfunction()
 
 function(hearth_module name)
-  cmake_parse_arguments(M "" "" "SOURCES;DEPS;LIBS" ${ARGN})
+  cmake_parse_arguments(M "UNHURRIED" "" "SOURCES;DEPS;LIBS" ${ARGN})
   hearth_floor(${name} own)
   add_library(hearth_${name} STATIC ${M_SOURCES})
-  target_link_libraries(hearth_${name} PRIVATE hearth_flags PUBLIC ${M_LIBS})
+  target_link_libraries(hearth_${name} PRIVATE hearth_flags $<$<BOOL:${M_UNHURRIED}>:hearth_unhurried> PUBLIC ${M_LIBS})
   target_include_directories(hearth_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
   foreach(dep IN LISTS M_DEPS)
     hearth_floor(${dep} lower)
@@ -41,7 +42,7 @@ function(hearth_module_tests name)
     return()
   endif()
   add_executable(test_${name} ${sources})
-  target_link_libraries(test_${name} PRIVATE hearth_${name} hearth_flags GTest::gtest GTest::gtest_main)
+  target_link_libraries(test_${name} PRIVATE hearth_${name} hearth_flags hearth_unhurried GTest::gtest GTest::gtest_main)
   target_include_directories(test_${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
   target_compile_definitions(test_${name} PRIVATE HEARTH_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   gtest_discover_tests(test_${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS ${name} TIMEOUT 600)
