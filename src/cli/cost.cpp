@@ -6,13 +6,14 @@
 #include "base/file.h"
 #include "cli/command.h"
 #include "plan/cost_report.h"
+#include "plan/meter.h"
 #include "plan/prices.h"
 
 namespace hearth::cli {
 namespace {
 
 struct CostFlags {
-    std::string file, measured, currency, api_name, html, method, api, prices;
+    std::string file, measured, meter, currency, api_name, html, method, api, prices;
     int draws = 10'000;
     std::uint64_t seed = 0;
     std::map<std::string_view, std::optional<double>> numbers;  // by field name
@@ -22,6 +23,11 @@ Result<int> run_cost(const CostFlags& flags, bool json) {
     plan::CostInputs inputs;
     if (!flags.file.empty()) HEARTH_TRY_STATUS(plan::read_cost_file(flags.file, inputs));
     if (!flags.measured.empty()) HEARTH_TRY_STATUS(plan::read_measured_speed(flags.measured, inputs));
+    if (!flags.meter.empty()) {
+        HEARTH_TRY(const plan::MeterReading reading, plan::read_meter(flags.meter));
+        plan::use_meter(reading, inputs);
+    }
+    if (const auto& given = flags.numbers.at("use.prompt_tokens")) inputs.use.prompt_tokens = *given;
     if (!flags.prices.empty()) {
         HEARTH_TRY(const plan::ApiPrice price, plan::import_price(flags.prices, flags.api));
         plan::use_price(price, inputs);
@@ -60,7 +66,11 @@ Result<int> run_cost(const CostFlags& flags, bool json) {
 Action setup(CLI::App& app, const GlobalOptions& global) {
     auto flags = std::make_shared<CostFlags>();
     app.add_option("FILE", flags->file, "inputs as TOML (examples/cost.toml); flags override it");
-    app.add_option("--measured", flags->measured, "take the speeds from what `hearth bench --json` wrote");
+    app.add_option("--measured", flags->measured,
+                   "take the speeds from what `hearth bench --json` wrote, or those and the use from a saved "
+                   "page of /metrics of `hearth serve`");
+    app.add_option("--meter", flags->meter,
+                   "take idle and load watts from a wall meter's CSV with the columns time and watts");
     app.add_option("--currency", flags->currency, "of every price: three letters, as EUR");
     app.add_option("--api-name", flags->api_name, "what the prices are compared with");
     app.add_option("--api", flags->api,

@@ -35,6 +35,7 @@ struct Engine::State {
     bool recurs = false;                 // states that only marks and snapshots come back to
     std::vector<std::int64_t> promised;  // blocks by pool, to running sequences: none can starve half way
     std::uint64_t next_handle = 1;
+    StepTotals totals;
 
     [[nodiscard]] const text::Tokenizer* tokenizer() const {
         return model->tokenizer ? &*model->tokenizer : nullptr;
@@ -53,6 +54,7 @@ struct Engine::State {
     Status reserve(SequenceState& sequence, std::int64_t n_tokens);
     void admit();
     void retire();
+    void count(std::uint64_t prompt_tokens, std::uint64_t drawn, double seconds);  // a step
 };
 
 Result<std::unique_ptr<Engine>> Engine::open(std::shared_ptr<const models::Model> model,
@@ -299,6 +301,7 @@ void Engine::State::admit() {
         running.push_back(std::move(waiting.front()));
         waiting.pop_front();
         running.back()->begin(prefixes.begin(*blocks, running.back()->prompt()));
+        totals.cached_tokens += static_cast<std::uint64_t>(running.back()->state.length());
     }
 }
 
@@ -314,11 +317,26 @@ void Engine::State::retire() {
     std::erase_if(running, [](const auto& sequence) { return sequence->finished(); });
 }
 
+void Engine::State::count(std::uint64_t prompt_tokens, std::uint64_t drawn, double seconds) {
+    totals.prefill_tokens += prompt_tokens;
+    totals.output_tokens += drawn;
+    if (prompt_tokens > 0) {
+        totals.prefill_seconds += seconds;
+    } else {
+        totals.decode_tokens += drawn;
+        totals.decode_seconds += seconds;
+    }
+}
+
+const StepTotals& Engine::totals() const { return state_->totals; }
+
 Result<bool> Engine::step() {
     State& s = *state_;
     s.admit();
     s.retire();  // what was cancelled before it ran
     if (s.running.empty()) return !s.waiting.empty();
+    const auto start = std::chrono::steady_clock::now();
+    std::uint64_t prompt_tokens = 0, drawn = 0;
     std::vector<StepPart> parts;
     std::vector<Sequence*> owners;
     std::size_t room = static_cast<std::size_t>(std::max(s.options.chunk_tokens, s.options.batch_max));
@@ -333,6 +351,7 @@ Result<bool> Engine::step() {
             parts.push_back({&sequence->state, tokens, tokens.size() == pending.size() ? n - 1 : n});
             owners.push_back(sequence.get());
             room -= tokens.size();
+            if (prefill) prompt_tokens += tokens.size();
         }
     // Tokens are drawn after the step: a draw appends to the list that `tokens` points into.
     std::vector<std::vector<float>> rows(parts.size());
@@ -343,8 +362,13 @@ Result<bool> Engine::step() {
         // States that recur cannot go back from the answer's end to the prompt's: a snapshot can.
         if (s.recurs && owners[i]->state.length() == std::ssize(owners[i]->prompt()))
             s.prefixes.keep(owners[i]->computed(), owners[i]->state.fork());
-        if (!rows[i].empty() && !owners[i]->finished()) owners[i]->take(rows[i]);
+        if (!rows[i].empty() && !owners[i]->finished()) {
+            owners[i]->take(rows[i]);
+            ++drawn;
+        }
     }
+    s.count(prompt_tokens, drawn,
+            std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     s.retire();
     return true;
 }

@@ -85,6 +85,15 @@ struct Completion {
     double prefill_seconds = 0, decode_seconds = 0;
 };
 
+// What steps did since the engine was opened. A step that computes any prompt tokens is prefill, though
+// sequences that decode ride along: the quotients of tokens and seconds say what each costs alone.
+struct StepTotals {
+    std::uint64_t prefill_tokens = 0, cached_tokens = 0;  // of prompts: computed, found in the prefix cache
+    std::uint64_t decode_tokens = 0;                      // drawn in steps without prompt tokens
+    std::uint64_t output_tokens = 0;                      // drawn in all steps
+    double prefill_seconds = 0, decode_seconds = 0;
+};
+
 class Engine {
   public:
     static Result<std::unique_ptr<Engine>> open(std::shared_ptr<const models::Model> model,
@@ -130,6 +139,7 @@ class Engine {
                                  Done done);  // a handle for cancel; errors as generate, or busy
     void cancel(std::uint64_t handle);
     Result<bool> step();  // false when nothing was left to do
+    [[nodiscard]] const StepTotals& totals() const;
 
     [[nodiscard]] const models::Model& model() const;
     [[nodiscard]] const EngineOptions& options() const;  // with the zeros filled in

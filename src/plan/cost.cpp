@@ -235,6 +235,8 @@ const std::vector<CostField>& cost_fields() {
          false, nullptr, [](In& i) -> double& { return i.use.cached_input_share; }},
         {"use.local_cached_share", "--local-cached", "of it, cached on own hardware (default: the same)", 0,
          1, false, [](In& i) -> Maybe& { return i.use.local_cached_share; }, nullptr, true},
+        {"use.prompt_tokens", "--prompt-tokens", "of a usual request: chooses the tier of --prices", 0, 1e9,
+         true, [](In& i) -> Maybe& { return i.use.prompt_tokens; }, nullptr, true},
         {"api.cached_input_per_million", "--api-cached", "API price of cached input (default: as input)", 0,
          1e9, false, [](In& i) -> Maybe& { return i.api.cached_input_per_million; }, nullptr, true},
         {"api.batch_share", "--batch-share", "share of the tokens that can wait (default 0)", 0, 1, false,

@@ -64,6 +64,7 @@ struct CostInputs {
         std::optional<double> input_per_output;         // input tokens for each output token
         double cached_input_share = 0;                  // of the input: prefixes that were sent before
         std::optional<double> local_cached_share;       // that own hardware has cached too; absent: the same
+        std::optional<double> prompt_tokens;            // of a usual request: chooses among an API's tiers
     } use;
     struct {
         std::string name = "API";
@@ -137,7 +138,7 @@ double cost_at_utilisation(const CostReport& report, double utilisation);
 Status read_cost_file(const std::filesystem::path& path, CostInputs& inputs);
 Status read_cost_text(std::string_view text, const std::filesystem::path& path, CostInputs& inputs);
 // Takes prefill_tokens_per_second and decode_tokens_per_second from a JSON file as `hearth bench --json`
-// writes.
+// writes, or those and what was asked of it from a saved page of a server's /metrics (plan/server_metrics.h).
 Status read_measured_speed(const std::filesystem::path& path, CostInputs& inputs);
 
 // One settable number: its name as in the file ("power.load_watts"), its limits, and where it lives. The file

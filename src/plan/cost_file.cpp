@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "plan/cost.h"
+#include "plan/server_metrics.h"
 
 namespace hearth::plan {
 namespace {
@@ -143,6 +144,10 @@ Status read_cost_text(std::string_view text, const fs::path& path, CostInputs& i
 
 Status read_measured_speed(const fs::path& path, CostInputs& inputs) {
     HEARTH_TRY(const std::string text, read_text(path, std::uint64_t{1} << 24));
+    // A bench's record is an object; a server's page begins with a comment or a name.
+    if (const std::size_t first = text.find_first_not_of(" \t\r\n");
+        first != std::string::npos && text[first] != '{')
+        return metrics_of(text, path.string(), inputs);
     HEARTH_TRY(const Json value, parse_json(text, path.string()));
     const JsonCursor root(value, path.string());
     HEARTH_TRY(const JsonCursor prefill, root.at("prefill_tokens_per_second"));

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
@@ -16,40 +15,12 @@
 #include "base/file.h"
 #include "base/terminal.h"
 #include "plan/devices.h"
+#include "plan/kfd.h"
 #include "plan/nvml.h"
+#include "plan/sysfs.h"
 
 namespace hearth::plan {
 namespace {
-
-constexpr std::size_t kEntriesMax = 4096;
-
-std::string first_line(const fs::path& path) {
-    std::ifstream file(path);
-    std::string line;
-    std::getline(file, line);
-    while (!line.empty() && (line.back() == ' ' || line.back() == '\r')) line.pop_back();
-    return line.substr(0, 256);
-}
-
-std::optional<double> number_in(const fs::path& path, int base = 10) {
-    std::string text = first_line(path);
-    if (base == 16 && text.starts_with("0x")) text.erase(0, 2);
-    std::uint64_t value = 0;
-    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value, base);
-    if (parsed.ec != std::errc() || parsed.ptr == text.data()) return std::nullopt;
-    return static_cast<double>(value);
-}
-
-// Sorted, so that two readings agree; few, so that a broken tree cannot take forever.
-std::vector<fs::path> entries(const fs::path& folder, std::string_view prefix) {
-    std::vector<fs::path> out;
-    std::error_code error;
-    for (fs::directory_iterator it(folder, error), end; !error && it != end && out.size() < kEntriesMax;
-         it.increment(error))
-        if (it->path().filename().string().starts_with(prefix)) out.push_back(it->path());
-    std::sort(out.begin(), out.end());
-    return out;
-}
 
 bool is_digits(std::string_view text) {
     return !text.empty() &&
@@ -88,23 +59,19 @@ void read_disks(const fs::path& root, Hardware& out) {
     }
 }
 
-// The kernel's own compute topology: width and clock of each card's memory. Two transfers a clock hold for
-// HBM; GDDR's clock means another multiple on each generation, so those take the table's figure.
-std::optional<double> kfd_bandwidth(const fs::path& root, double memory_bytes) {
-    for (const fs::path& node : entries(root / "sys/class/kfd/kfd/topology/nodes", "")) {
-        std::ifstream file(node / "mem_banks/0/properties");
-        double size = 0, width = 0, clock = 0;
-        for (std::string key; file >> key;) {
-            double value = 0;
-            if (!(file >> value)) break;
-            if (key == "size_in_bytes") size = value;
-            if (key == "width") width = value;
-            if (key == "mem_clk_max") clock = value;
-        }
-        const bool same = size > 0.9 * memory_bytes && size < 1.1 * memory_bytes;
-        if (same && width >= 1024 && clock > 0) return width / 8 * clock * 1e6 * 2;
-    }
-    return std::nullopt;
+// Takes the card's own node out of the list; else, where the machine hides where cards sit, one with as much
+// memory.
+std::optional<KfdNode> take_node(std::vector<KfdNode>& nodes, const Gpu& gpu) {
+    auto at = std::find_if(nodes.begin(), nodes.end(), [&](const KfdNode& n) { return n.pci == gpu.pci; });
+    const double bytes = gpu.memory_bytes ? gpu.memory_bytes->value : 0;
+    if (at == nodes.end())
+        at = std::find_if(nodes.begin(), nodes.end(), [&](const KfdNode& n) {
+            return n.memory_bytes > 0.9 * bytes && n.memory_bytes < 1.1 * bytes;
+        });
+    if (at == nodes.end()) return std::nullopt;
+    KfdNode node = std::move(*at);
+    nodes.erase(at);
+    return node;
 }
 
 // A card whose whole memory the processor can map shows its size as the largest prefetchable window of its
@@ -133,7 +100,20 @@ void add_from_table(Gpu& gpu) {
     gpu.is_unified = gpu.is_unified || device->is_unified();
 }
 
-Gpu read_drm(const fs::path& root, const fs::path& device, std::string_view vendor) {
+void use_kfd(const KfdNode& node, Gpu& gpu) {
+    if (const auto bandwidth = kfd_bandwidth(node))
+        gpu.read_bytes_per_second = {*bandwidth, Method::derived, Confidence::high};
+    if (!gpu.memory_bytes && node.memory_bytes > 0)
+        gpu.memory_bytes = {node.memory_bytes, Method::sysfs, Confidence::high};
+    if (gpu.model.confidence == Confidence::high && !gpu.model.value.empty()) return;
+    if (!node.architecture.empty() || !node.name.empty())
+        gpu.model = {node.name.empty()           ? node.architecture
+                     : node.architecture.empty() ? node.name
+                                                 : node.name + ", " + node.architecture,
+                     Method::sysfs, Confidence::medium};
+}
+
+Gpu read_drm(std::vector<KfdNode>& nodes, const fs::path& device, std::string_view vendor) {
     Gpu gpu;
     gpu.vendor = vendor;
     std::error_code error;
@@ -160,22 +140,36 @@ Gpu read_drm(const fs::path& root, const fs::path& device, std::string_view vend
                 gpu.power_limit_watts = {*microwatts / 1e6, Method::sysfs, Confidence::high};
         gpu.has_energy_counter = gpu.has_energy_counter || number_in(sensor / "energy1_input").has_value();
     }
-    if (vendor == "AMD" && gpu.memory_bytes)
-        if (const auto bandwidth = kfd_bandwidth(root, gpu.memory_bytes->value))
-            gpu.read_bytes_per_second = {*bandwidth, Method::derived, Confidence::high};
+    if (const auto node = vendor == "AMD" ? take_node(nodes, gpu) : std::nullopt) use_kfd(*node, gpu);
     add_from_table(gpu);
     return gpu;
 }
 
+// Cards that only the compute topology shows: containers are often given /dev/kfd and no display nodes.
+void add_kfd_alone(const std::vector<KfdNode>& nodes, Hardware& out) {
+    for (const KfdNode& node : nodes) {
+        if (node.memory_bytes <= 0) continue;
+        Gpu gpu;
+        gpu.vendor = "AMD";
+        gpu.pci = node.pci;
+        use_kfd(node, gpu);
+        add_from_table(gpu);
+        out.gpus.push_back(std::move(gpu));
+        out.notes.push_back(node.pci + ": known from the compute topology alone");
+    }
+}
+
 void read_gpus(const fs::path& root, const std::string& nvml, Hardware& out) {
     bool nvidia_seen = false;
+    std::vector<KfdNode> nodes = read_kfd(root);  // those left over at the end have no display node
     for (const fs::path& card : entries(root / "sys/class/drm", "card")) {
         if (!is_digits(card.filename().string().substr(4))) continue;  // card0-HDMI-A-1 is a plug
         const std::string vendor = first_line(card / "device/vendor");
         nvidia_seen = nvidia_seen || vendor == "0x10de";
         if (vendor == "0x1002" || vendor == "0x8086")
-            out.gpus.push_back(read_drm(root, card / "device", vendor == "0x1002" ? "AMD" : "Intel"));
+            out.gpus.push_back(read_drm(nodes, card / "device", vendor == "0x1002" ? "AMD" : "Intel"));
     }
+    add_kfd_alone(nodes, out);
     for (const fs::path& card : entries(root / "proc/driver/nvidia/gpus", "")) nvidia_seen = !card.empty();
     const NvmlReading reading = read_nvml(nvml);
     for (const NvmlCard& card : reading.cards) {

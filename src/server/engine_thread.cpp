@@ -14,6 +14,7 @@ class EngineStepper : public Stepper {
     }
     void cancel(std::uint64_t handle) override { engine_.cancel(handle); }
     Result<bool> step() override { return engine_.step(); }
+    [[nodiscard]] engine::StepTotals totals() const override { return engine_.totals(); }
 
   private:
     engine::Engine& engine_;
@@ -72,6 +73,27 @@ EngineThread::Load EngineThread::load() const {
     return {open_, answered_};
 }
 
+EngineThread::Served EngineThread::served() const {
+    const std::lock_guard lock(mutex_);
+    Served out = served_;
+    out.uptime_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - opened_).count();
+    return out;
+}
+
+void EngineThread::count(bool began) {
+    const engine::StepTotals steps = stepper_->totals();
+    std::optional<double> joules;
+    if (!energy_.empty()) {
+        const double now = energy_.joules();
+        // What ran down while nothing was asked for is not counted: the counter may have wrapped meanwhile.
+        joules = began ? 0 : now - joules_last_;
+        joules_last_ = now;
+    }
+    const std::lock_guard lock(mutex_);
+    served_.steps = steps;
+    if (joules) served_.joules = served_.joules.value_or(0) + *joules;
+}
+
 void EngineThread::start(Waiting waiting) {
     const std::uint64_t key = next_running_++;
     auto done = std::make_shared<Done>(std::move(waiting.job.done));
@@ -128,7 +150,9 @@ void EngineThread::loop() {
             for (const std::uint64_t handle : handles) stepper_->cancel(handle);
         }
         cancelled.clear();
+        if (!busy) count(true);
         const auto more = stepper_->step();
+        count(false);
         if (!more) {
             log::error("a step of the engine failed: {}", more.error().message);
             fail_all(more.error());

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -13,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/energy.h"
 #include "base/limits.h"
 #include "base/result.h"
 #include "engine/engine.h"
@@ -26,6 +28,7 @@ class Stepper {
     virtual Result<std::uint64_t> submit(engine::Request request, engine::Engine::Done done) = 0;
     virtual void cancel(std::uint64_t handle) = 0;
     virtual Result<bool> step() = 0;
+    [[nodiscard]] virtual engine::StepTotals totals() const { return {}; }
 };
 // The engine must outlive the stepper.
 std::unique_ptr<Stepper> stepper_of(engine::Engine& engine);
@@ -59,6 +62,12 @@ class EngineThread {
         std::uint64_t answered = 0;
     };
     [[nodiscard]] Load load() const;
+    struct Served {
+        engine::StepTotals steps;
+        double uptime_seconds = 0;
+        std::optional<double> joules;  // while steps ran; absent where no counter can be read
+    };
+    [[nodiscard]] Served served() const;
 
   private:
     struct Waiting {
@@ -68,8 +77,12 @@ class EngineThread {
     void loop();
     void start(Waiting waiting);
     void fail_all(const Error& error);
+    void count(bool began);  // after a step; began: it is the first after a wait
 
     std::unique_ptr<Stepper> stepper_;
+    EnergyMeter energy_ = EnergyMeter::open();  // of the engine thread alone, as what follows
+    double joules_last_ = 0;
+    const std::chrono::steady_clock::time_point opened_ = std::chrono::steady_clock::now();
     const Options options_;
     mutable std::mutex mutex_;
     std::condition_variable wake_;
@@ -77,6 +90,7 @@ class EngineThread {
     std::vector<Ticket> cancelled_;
     std::size_t open_ = 0;
     std::uint64_t answered_ = 0;
+    Served served_;
     Ticket next_ticket_ = 1;
     bool stopping_ = false;
 

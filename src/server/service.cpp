@@ -1,6 +1,7 @@
 // server/service.cpp - routes, and the order of starting and stopping.
 #include "server/service.h"
 
+#include "server/metrics.h"
 #include "server/openai/errors.h"
 #include "server/openai/models.h"
 
@@ -24,6 +25,12 @@ Result<std::unique_ptr<Service>> Service::open(openai::ServedModel model, std::u
     self->router_.add("GET", "/health", [](std::shared_ptr<Exchange> exchange, const std::string&) {
         HttpReply reply;
         reply.body = "{\"status\": \"ok\"}\n";
+        exchange->reply(std::move(reply));
+    });
+    self->router_.add("GET", "/metrics", [self](std::shared_ptr<Exchange> exchange, const std::string&) {
+        HttpReply reply;
+        reply.content_type = "text/plain; version=0.0.4; charset=utf-8";
+        reply.body = metrics_text(self->engine_->served(), self->engine_->load());
         exchange->reply(std::move(reply));
     });
     self->router_.add("GET", "/v1/models", [self](std::shared_ptr<Exchange> exchange, const std::string&) {
@@ -67,8 +74,9 @@ std::optional<HttpReply> Service::admit(const HttpRequest& head) const {
             return openai::refusal_reply(400, "the path holds a wrong percent-escape");
         case Router::Found::no_path:
             return openai::refusal_reply(
-                404, fmt::format("no such path: {}; see /v1/chat/completions, /v1/models and /health",
-                                 head.path.substr(0, 200)));
+                404,
+                fmt::format("no such path: {}; see /v1/chat/completions, /v1/models, /metrics and /health",
+                            head.path.substr(0, 200)));
         case Router::Found::no_method:
             break;
     }

@@ -259,7 +259,8 @@ TEST(Quantize, FolderIsWholeAndSaysWhatItIs) {
 
 TEST(Quantize, SameBytesForAnyNumberOfThreads) {
     const TempFolder folder;
-    for (const TargetType& type : target_types()) {
+    for (const char* name : {"nvfp4", "q4_0", "q4_k_m"}) {
+        const TargetType type = target_type_from_name(name).value();
         ASSERT_OK(quantized(ember(), folder.path() / "one.gguf", type, 1));
         ASSERT_OK(quantized(ember(), folder.path() / "three.gguf", type, 3));
         EXPECT_EQ(read_bytes(folder.path() / "one.gguf"), read_bytes(folder.path() / "three.gguf"));

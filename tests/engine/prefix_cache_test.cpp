@@ -108,5 +108,36 @@ TEST(PrefixCache, KeepsTheLatestUsed) {
     EXPECT_EQ(answer(*engine, b, 2).cached_tokens, 0) << "the least used of three went";
 }
 
+// What a server's metrics are made of: nothing is counted twice, whatever the batch and the cache.
+TEST(StepTotals, AddUpToWhatWasAskedAndDrawn) {
+    const auto folder = tests::fixture("models/qwen3-tied");
+    const auto model = tests::load(folder);
+    ASSERT_NE(model, nullptr);
+    const auto engine = open(model, {.threads = 2, .batch_max = 2, .chunk_tokens = 16});
+    EXPECT_EQ(engine->totals().prefill_tokens, 0u);
+    const std::vector<int> ids = tests::read_ids(folder / "ids.json");
+    std::uint64_t prompts = 0, cached = 0, drawn = 0;
+    for (int round = 0; round < 2; ++round) {
+        const std::size_t size = std::min<std::size_t>(ids.size(), 24);
+        const std::vector<int> prompt(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(size));
+        const auto done = engine->generate({request(prompt, 5), request(prompt, 3), request(prompt, 4)});
+        ASSERT_OK(done);
+        for (const Completion& one : *done) {
+            prompts += static_cast<std::uint64_t>(one.prompt_tokens);
+            cached += static_cast<std::uint64_t>(one.cached_tokens);
+            drawn += one.ids.size();
+        }
+    }
+    const StepTotals& totals = engine->totals();
+    EXPECT_GT(cached, 0u);
+    EXPECT_EQ(totals.cached_tokens, cached);
+    EXPECT_EQ(totals.prefill_tokens + totals.cached_tokens, prompts);
+    EXPECT_EQ(totals.output_tokens, drawn);
+    EXPECT_GT(totals.decode_tokens, 0u);
+    EXPECT_LT(totals.decode_tokens, drawn);  // first tokens come with their prompts
+    EXPECT_GT(totals.prefill_seconds, 0);
+    EXPECT_GT(totals.decode_seconds, 0);
+}
+
 }  // namespace
 }  // namespace hearth::engine

@@ -6,11 +6,13 @@
 #include <unistd.h>
 
 #include <boost/json.hpp>
+#include <fstream>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/machine.h"
 #include "material.h"
+#include "plan/kfd.h"
 #include "plan/nvml.h"
 
 namespace hearth::plan {
@@ -41,6 +43,8 @@ TEST_F(HardwareTest, AServerWithFourCards) {
         put(card + "mem_info_gtt_total", "33000000000\n");
         put(card + "hwmon/hwmon3/power1_cap", "290000000\n");
         // A node's memory as KFD gives it: 4096 bits at 1200 MHz, two transfers a clock: 1228.8 GB/s.
+        put(fmt::format("sys/class/kfd/kfd/topology/nodes/{}/properties", i + 1),
+            "simd_count 480\nvendor_id 4098\nlocation_id 8960\ndomain 0\n");
         put(fmt::format("sys/class/kfd/kfd/topology/nodes/{}/mem_banks/0/properties", i + 1),
             "heap_type 1\nsize_in_bytes 34342961152\nflags 0\nwidth 4096\nmem_clk_max 1200\n");
     }
@@ -122,6 +126,93 @@ TEST_F(HardwareTest, ACapturedVirtualMachine) {
     EXPECT_EQ(machine.memory_bytes, seen.at("memory_bytes").to_number<std::uint64_t>());
     EXPECT_EQ(machine.cpu_name, std::string_view(seen.at("cpu_name").as_string()));
     EXPECT_FALSE(machine.cpu_flags.empty());
+}
+
+class KfdTest : public HardwareTest {
+  protected:
+    void SetUp() override {
+        HardwareTest::SetUp();
+        const Json tree = parse_json(read_text(tests::fixture("plan/machine-kfd.json"), 1 << 20).value(),
+                                     "machine-kfd.json")
+                              .value();
+        for (const auto& [path, text] : tree.at("files").as_object()) {
+            paths_.push_back(std::string(path).substr(1));
+            put(paths_.back(), std::string_view(text.as_string()));
+        }
+    }
+    std::vector<std::string> paths_;
+};
+
+// A container that was given the compute devices and no display nodes.
+TEST_F(KfdTest, CardsOfTheComputeTopologyAlone) {
+    const Hardware h = read();
+    ASSERT_EQ(h.gpus.size(), 2u);  // the processor's node is none
+    EXPECT_EQ(h.gpus[0].pci, "0000:23:00.0");
+    EXPECT_EQ(h.gpus[1].pci, "0000:26:00.0");
+    for (const Gpu& gpu : h.gpus) {
+        EXPECT_EQ(gpu.vendor, "AMD");
+        EXPECT_EQ(gpu.model.value, "arcturus, gfx908");
+        EXPECT_EQ(gpu.memory_bytes->value, 34342961152.0);
+        EXPECT_NEAR(gpu.read_bytes_per_second->value, 1228.8e9, 1);
+        EXPECT_FALSE(gpu.is_unified);
+    }
+    EXPECT_EQ(h.notes.size(), 2u);
+}
+
+TEST_F(KfdTest, ADisplayNodeAndItsComputeNodeAreOneCard) {
+    put("sys/devices/pci0000:20/0000:26:00.0/vendor", "0x1002\n");
+    put("sys/devices/pci0000:20/0000:26:00.0/device", "0x738c\n");
+    put("sys/devices/pci0000:20/0000:26:00.0/mem_info_vram_total", "34342961152\n");
+    fs::create_directories(root_ / "sys/class/drm/card0");
+    fs::create_directory_symlink(root_ / "sys/devices/pci0000:20/0000:26:00.0",
+                                 root_ / "sys/class/drm/card0/device");
+    // Its bandwidth is of its own node, not of the first with as much memory.
+    put("sys/class/kfd/kfd/topology/nodes/2/mem_banks/0/properties",
+        "heap_type 1\nsize_in_bytes 34342961152\nflags 0\nwidth 4096\nmem_clk_max 1000\n");
+    const Hardware h = read();
+    ASSERT_EQ(h.gpus.size(), 2u);
+    EXPECT_EQ(h.gpus[0].pci, "0000:26:00.0");
+    EXPECT_EQ(h.gpus[0].model.value, "arcturus, gfx908");
+    EXPECT_NEAR(h.gpus[0].read_bytes_per_second->value, 1024e9, 1);
+    EXPECT_EQ(h.gpus[1].pci, "0000:23:00.0");
+    EXPECT_NEAR(h.gpus[1].read_bytes_per_second->value, 1228.8e9, 1);
+}
+
+TEST_F(KfdTest, FilesCutOffAnywhereGiveLess) {
+    const std::string name = "sys/class/kfd/kfd/topology/nodes/1/";
+    for (const std::string& path : paths_) {
+        if (!path.starts_with(name)) continue;
+        const std::string whole = read_text(root_ / path, 1 << 16).value();
+        for (std::size_t n = 0; n < whole.size(); ++n) {
+            std::ofstream(root_ / path) << whole.substr(0, n);
+            const Hardware h = read();
+            ASSERT_LE(h.gpus.size(), 2u);
+            ASSERT_GE(h.gpus.size(), 1u);
+        }
+        put(path, whole);
+    }
+    for (const char* odd : {"0", "1", "18446744073709551615", "99999999999999999999999", "-1", "x", ""})
+        for (const char* key : {"simd_count", "vendor_id", "location_id", "domain", "gfx_target_version"}) {
+            std::string text = read_text(root_ / (name + "properties"), 1 << 16).value();
+            const std::size_t at = text.find(key);
+            const std::string broken =
+                text.substr(0, at) + key + " " + odd + text.substr(text.find('\n', at));
+            put(name + "properties", broken);
+            ASSERT_LE(read().gpus.size(), 2u) << key << " " << odd;
+            put(name + "properties", text);
+        }
+}
+
+// Names as the kernel's amdgpu and the compiler's processor table have them.
+TEST(Kfd, ArchitecturesAreNamedAsCompilersNameThem) {
+    EXPECT_EQ(kfd_architecture(90008), "gfx908");
+    EXPECT_EQ(kfd_architecture(90010), "gfx90a");
+    EXPECT_EQ(kfd_architecture(90402), "gfx942");
+    EXPECT_EQ(kfd_architecture(100300), "gfx1030");
+    EXPECT_EQ(kfd_architecture(110501), "gfx1151");
+    EXPECT_EQ(kfd_architecture(120001), "gfx1201");
+    EXPECT_EQ(kfd_architecture(0), "");
+    EXPECT_EQ(kfd_architecture(1e18), "");
 }
 
 // Source of the files: the kernel's admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst.

@@ -325,7 +325,8 @@ TEST_F(ServiceTest, KeysGuardAllButHealth) {
     options.api_keys = {"the-right-key"};
     start(std::move(options));
     EXPECT_EQ(ask(get("/health")).status, 200);
-    for (const std::string& request : {get("/v1/models"), post(kChat, chat_body("x")), get("/nothing")})
+    for (const std::string& request :
+         {get("/v1/models"), post(kChat, chat_body("x")), get("/nothing"), get("/metrics")})
         EXPECT_EQ(ask(request).status, 401) << request;
     EXPECT_EQ(ask(post(kChat, chat_body("x", ",\"max_tokens\":1"), "Authorization: Bearer the-right-key\r\n"))
                   .status,
@@ -443,6 +444,27 @@ TEST_F(ServiceTest, EmberAnswersTheSameInAnyCompany) {
             EXPECT_EQ(streamed_text(events_of(answer.body)), alone[i]);
         });
     for (auto& client : clients) client.join();
+    // The page of metrics says what was drawn: every answer above ran to 24 tokens or to its end.
+    const Answer metrics = ask(get("/metrics"));
+    EXPECT_EQ(metrics.status, 200);
+    EXPECT_EQ(metrics.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    const auto counter = [&](const std::string& name) {
+        const std::size_t at = metrics.body.find("\n" + name + " ");
+        EXPECT_NE(at, std::string::npos) << name;
+        return at == std::string::npos ? -1
+                                       : std::strtod(metrics.body.c_str() + at + name.size() + 2, nullptr);
+    };
+    EXPECT_EQ(counter("hearth_answers_total"), 24);
+    EXPECT_EQ(counter("hearth_answers_open"), 0);
+    EXPECT_GT(counter("hearth_output_tokens_total"), 24);
+    EXPECT_LE(counter("hearth_output_tokens_total"), 24 * 24);
+    EXPECT_GT(counter("hearth_cached_prompt_tokens_total"), 0);
+    for (const char* name :
+         {"hearth_prefill_tokens_total", "hearth_prefill_seconds_total", "hearth_decode_tokens_total",
+          "hearth_decode_seconds_total", "hearth_uptime_seconds"})
+        EXPECT_GT(counter(name), 0) << name;
+    EXPECT_LE(counter("hearth_prefill_seconds_total") + counter("hearth_decode_seconds_total"),
+              counter("hearth_uptime_seconds"));
     // A message cannot end its own turn: its spelling of the control token is text.
     const Json plain = json_of(chat(chat_body("a", ",\"max_tokens\":1")));
     const Json spelled = json_of(chat(chat_body("a<|im_end|>", ",\"max_tokens\":1")));

@@ -10,6 +10,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (const auto price = price_of(text, name, "m")) {
             CostInputs inputs;
             use_price(*price, inputs);
+            inputs.use.prompt_tokens = 250'000;
+            use_price(*price, inputs);
         }
     return 0;
 }
