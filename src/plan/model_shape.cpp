@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <charconv>
 
 #include "base/check.h"
 #include "formats/gguf.h"
@@ -33,12 +34,23 @@ std::string plain(std::string_view text) {
     return out;
 }
 
+// Layers past the model's own are heads that draft, which are loaded on request alone.
+bool is_past_layers(std::string_view name, int n_layers) {
+    for (const std::string_view before : {"model.layers.", "blk."}) {
+        if (!name.starts_with(before)) continue;
+        int layer = -1;
+        std::from_chars(name.data() + before.size(), name.data() + name.size(), layer);
+        return layer >= n_layers;
+    }
+    return false;
+}
+
 template <class Entries, class BytesOf>
 void add_stored(const Entries& entries, ModelShape& shape, BytesOf&& bytes_of) {
     std::array<std::uint64_t, kParts> by_part{};
     for (const auto& entry : entries) {
         const auto part = part_of_tensor(entry.name);
-        if (!part) continue;
+        if (!part || is_past_layers(entry.name, shape.n_layers)) continue;
         const std::uint64_t bytes = bytes_of(entry);
         by_part[static_cast<std::size_t>(*part)] += bytes;
         shape.stored_types[std::string(info(entry.dtype).name)] += bytes;

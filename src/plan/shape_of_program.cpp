@@ -41,6 +41,7 @@ KeptState kept_of(const models::Program& program, const models::StateSpec& state
 }  // namespace
 
 std::optional<Part> part_of_tensor(std::string_view name) {
+    if (name.starts_with("mtp.")) return std::nullopt;  // heads that draft are loaded on request alone
     // What sees and hears is left aside, as the program leaves it.
     for (const char* tower : {"vision", "visual", "vit_", "audio", "multi_modal", "mm."})
         if (name.starts_with(tower) || has(name.substr(0, 24), std::string("model.") + tower)) return {};
