@@ -14,6 +14,7 @@ namespace {
 using Kind = models::StatePool::Kind;
 constexpr std::int64_t kTokens = kernels::kKvBlockTokens;
 static_assert(kTokens == models::kBlockTokens);
+constexpr auto kFloat = static_cast<std::int64_t>(sizeof(float));
 std::int64_t blocks_for(std::int64_t n_tokens) { return (n_tokens + kTokens - 1) / kTokens; }
 }  // namespace
 
@@ -24,19 +25,29 @@ Result<KvBlocks> KvBlocks::make(const models::Program& program, kernels::KvType 
     blocks.places_.resize(program.states.size());
     for (models::StatePool& spec : models::state_pools(program, kv)) {
         const std::size_t i = blocks.pools_.size();
+        Pool pool;
         for (std::size_t s = 0; s < spec.states.size(); ++s) {
             const models::StateSpec& state = program.states[static_cast<std::size_t>(spec.states[s])];
             Place& place = blocks.places_[static_cast<std::size_t>(spec.states[s])];
+            const std::int64_t end = s + 1 < spec.states.size() ? spec.offsets[s + 1] : spec.block_floats;
             place.pool = i;
-            place.offset = spec.offsets[s];
+            place.offset = spec.offsets[s] * kFloat;
+            place.bytes = end * kFloat - place.offset;
+            if (state.kind != models::StateSpec::Kind::paged_kv) {
+                pool.pieces.push_back({place.offset, place.bytes});
+                continue;
+            }
             place.keys_head = kernels::kv_keys_bytes(kv, state.head_dim);
             place.values_head = kernels::kv_values_bytes(kv, state.head_dim);
-            place.values = state.n_kv_heads * place.keys_head;
+            place.values = place.offset + state.n_kv_heads * place.keys_head;
+            for (int head = 0; head < state.n_kv_heads; ++head)
+                pool.pieces.push_back({place.offset + head * place.keys_head, place.keys_head});
+            for (int head = 0; head < state.n_kv_heads; ++head)
+                pool.pieces.push_back({place.values + head * place.values_head, place.values_head});
         }
-        Pool pool;
         HEARTH_TRY(const auto data,
-                   blocks.arena_.take<float>(static_cast<std::uint64_t>(n_blocks[i] * spec.block_floats),
-                                             "KV blocks"));
+                   blocks.arena_.take<std::uint8_t>(
+                       static_cast<std::uint64_t>(n_blocks[i]) * spec.block_bytes(), "KV blocks"));
         pool.data = data.data();
         pool.references.assign(static_cast<std::size_t>(n_blocks[i]), 0);
         pool.free.resize(static_cast<std::size_t>(n_blocks[i]));
@@ -60,7 +71,8 @@ BlockId KvBlocks::take(std::size_t i) {
     pool.free.pop_back();
     references(i, block) = 1;
     if (pool.spec.kind == Kind::recurrent)
-        std::memset(pool.data + block * pool.spec.block_floats, 0, pool.spec.block_bytes());
+        for (const Piece& piece : pool.pieces)
+            std::memset(at(pool, block, piece), 0, static_cast<std::size_t>(piece.bytes));
     return block;
 }
 
@@ -70,8 +82,8 @@ void KvBlocks::release(std::size_t pool, BlockId block) {
 
 void KvBlocks::copy(std::size_t i, BlockId from, BlockId to) {
     const Pool& pool = pools_[i];
-    std::memcpy(pool.data + to * pool.spec.block_floats, pool.data + from * pool.spec.block_floats,
-                pool.spec.block_bytes());
+    for (const Piece& piece : pool.pieces)
+        std::memcpy(at(pool, to, piece), at(pool, from, piece), static_cast<std::size_t>(piece.bytes));
 }
 
 SequenceState::SequenceState(SequenceState&& other) noexcept

@@ -2,6 +2,7 @@
 // blocks and may share them: a fork copies only what it is about to write.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -42,37 +43,50 @@ class KvBlocks {
     [[nodiscard]] kernels::KvType kv_type() const { return kv_; }
     // This state's part of a block for one KV head; layouts in kernels/kv_layout.h.
     [[nodiscard]] std::uint8_t* keys(models::StateId state, BlockId block, int kv_head) {
-        return bytes_of(state, block) + kv_head * place(state).keys_head;
+        const Place& p = place(state);
+        return at(pools_[p.pool], block, {p.offset + kv_head * p.keys_head, p.keys_head});
     }
     [[nodiscard]] std::uint8_t* values(models::StateId state, BlockId block, int kv_head) {
         const Place& p = place(state);
-        return bytes_of(state, block) + p.values + kv_head * p.values_head;
+        return at(pools_[p.pool], block, {p.values + kv_head * p.values_head, p.values_head});
     }
-    // All of this state's part of a block: what other kinds of state lay out themselves.
+    // All of this state's part of a block, of states that are not keys and values: they lay it out
+    // themselves.
     [[nodiscard]] float* data(models::StateId state, BlockId block) {
         const Place& p = place(state);
-        const Pool& pool = pools_[p.pool];
-        return pool.data + block * pool.spec.block_floats + p.offset;
+        return reinterpret_cast<float*>(at(pools_[p.pool], block, {p.offset, p.bytes}));
     }
 
   private:
+    // Bytes of a block that are used together.
+    struct Piece {
+        std::int64_t offset = 0, bytes = 0;
+    };
     struct Place {
         std::size_t pool = 0;
-        std::int64_t offset = 0;                      // in a block, floats
-        std::int64_t values = 0;                      // after the keys, bytes
-        std::int64_t keys_head = 0, values_head = 0;  // bytes of one KV head
+        std::int64_t offset = 0, bytes = 0;           // in a block
+        std::int64_t values = 0;                      // in a block: after all heads' keys
+        std::int64_t keys_head = 0, values_head = 0;  // bytes of one KV head; 0: no keys and values
     };
+    // Attention reads a head's keys of many blocks, then its values. So blocks come in runs of neighbours
+    // that lie piece by piece: one piece of all, the next piece of all. A sequence that took its blocks in
+    // order is read in long stretches, and memory is still committed run by run.
+    static constexpr std::int64_t kRunBlocks = 16;
     struct Pool {
         models::StatePool spec;
-        float* data = nullptr;
+        std::uint8_t* data = nullptr;
+        std::vector<Piece> pieces;    // all of a block, in order
         std::vector<int> references;  // by BlockId
         std::vector<BlockId> free;
     };
+    [[nodiscard]] static std::uint8_t* at(const Pool& pool, std::int64_t block, Piece piece) {
+        const std::int64_t first = block / kRunBlocks * kRunBlocks;
+        const std::int64_t n = std::min(kRunBlocks, std::ssize(pool.references) - first);
+        return pool.data + first * static_cast<std::int64_t>(pool.spec.block_bytes()) + n * piece.offset +
+               (block - first) * piece.bytes;
+    }
     [[nodiscard]] const Place& place(models::StateId state) const {
         return places_[static_cast<std::size_t>(state)];
-    }
-    [[nodiscard]] std::uint8_t* bytes_of(models::StateId state, BlockId block) {
-        return reinterpret_cast<std::uint8_t*>(data(state, block));
     }
     int& references(std::size_t pool, BlockId block) {
         return pools_[pool].references[static_cast<std::size_t>(block)];
