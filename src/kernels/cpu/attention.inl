@@ -128,15 +128,17 @@ ROW_FN void score_block(const AttendArgs* a, const AttendRow* rows, int64_t bloc
     }
 }
 
-// Adds the chunk's values, times their weights, to kRows sums of 16 kCols dimensions from d.
+// Adds the chunk's values, times their weights, to kRows sums of 16 kCols dimensions from d. Not inlined: in
+// one function with all the rest, compilers run out of registers and keep the sums in memory.
 template <class Kv, int kRows, int kCols>
-ROW_FN void weigh_values(const AttendArgs* a, const AttendRow* rows, const float* weights, int64_t begin,
-                         int64_t end, int d, float* sums, int64_t sums_stride) {
+[[gnu::noinline]] static void weigh_values(const AttendArgs* a, const AttendRow* rows, const float* weights,
+                                           int64_t begin, int64_t end, int d, float* sums,
+                                           int64_t sums_stride) {
     const int64_t head_dim_pad = kv_head_dim_padded(a->head_dim);
     Row acc[kRows][kCols];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int i = 0; i < kCols; ++i)
             acc[r][i] = row_mul(row_load(sums + r * sums_stride + d + 16 * i), row_set1(rows[r].scale_down));
     for (int64_t block = begin / 16; block * 16 < end; ++block) {
@@ -146,19 +148,19 @@ ROW_FN void weigh_values(const AttendArgs* a, const AttendRow* rows, const float
         for (int s = block * 16 < begin ? (int)(begin - block * 16) : 0; s < n; ++s) {
             ask_ahead(next, (s * head_dim_pad / 16 + d / 16) * Kv::kRowBytes, kCols * Kv::kRowBytes);
             Row v[kCols];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
             for (int i = 0; i < kCols; ++i) v[i] = Kv::value(values, a->head_dim, s, d + 16 * i);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
             for (int r = 0; r < kRows; ++r) {
                 const Row w = row_set1(weights[r * kAttendChunk + block * 16 % kAttendChunk + s]);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
                 for (int i = 0; i < kCols; ++i) acc[r][i] = row_fma(w, v[i], acc[r][i]);
             }
         }
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int i = 0; i < kCols; ++i) row_store(sums + r * sums_stride + d + 16 * i, acc[r][i]);
 }
 
@@ -201,6 +203,9 @@ ROW_FN void attend_chunk(const AttendArgs* a, AttendRow* rows, Row* totals, int6
         }
     }
     int d = 0;
+    if constexpr (kRows <= 2 && kAttendColsOfTwo > kAttendCols)  // registers are left for wider stretches
+        for (; d + 16 * kAttendColsOfTwo <= head_dim_pad; d += 16 * kAttendColsOfTwo)
+            weigh_values<Kv, kRows, kAttendColsOfTwo>(a, rows, weights, begin, end, d, sums, head_dim_pad);
     for (; d + 16 * kAttendCols <= head_dim_pad; d += 16 * kAttendCols)
         weigh_values<Kv, kRows, kAttendCols>(a, rows, weights, begin, end, d, sums, head_dim_pad);
     for (; d < head_dim_pad; d += 16)

@@ -11,7 +11,7 @@ struct Row {
 // 1 panel x 1 token x 4 partial sums of two registers each: 8 of 16 registers, and 8 chains hide the latency.
 static constexpr int kTilePanels = 1, kTileTokens = 1, kGemvPanels = 1;
 // Queries that share loads of keys and values, and rows of 16 dimensions that they sum at once.
-static constexpr int kAttendRows = 1, kAttendCols = 4;
+static constexpr int kAttendRows = 1, kAttendCols = 4, kAttendColsOfTwo = 4;
 
 ROW_FN Row row_load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
 ROW_FN void row_store(float* p, Row a) {

@@ -9,7 +9,7 @@ typedef __m512 Row;
 // 2 panels x 3 tokens x 4 partial sums fill 24 of 32 registers.
 static constexpr int kTilePanels = 2, kTileTokens = 3, kGemvPanels = 2;
 // Queries that share loads of keys and values, and rows of 16 dimensions that they sum at once.
-static constexpr int kAttendRows = 4, kAttendCols = 4;
+static constexpr int kAttendRows = 4, kAttendCols = 4, kAttendColsOfTwo = 8;
 
 ROW_FN Row row_load(const float* p) { return _mm512_loadu_ps(p); }
 ROW_FN void row_store(float* p, Row a) { _mm512_storeu_ps(p, a); }

@@ -11,7 +11,7 @@ struct Row {
 };
 static constexpr int kTilePanels = 1, kTileTokens = 1, kGemvPanels = 1;
 // Queries that share loads of keys and values, and rows of 16 dimensions that they sum at once.
-static constexpr int kAttendRows = 1, kAttendCols = 1;
+static constexpr int kAttendRows = 1, kAttendCols = 1, kAttendColsOfTwo = 1;
 
 ROW_FN Row row_load(const float* p) {
     Row r;
