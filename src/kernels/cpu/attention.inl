@@ -43,9 +43,9 @@ struct KvReadBf16 {
 };
 struct KvReadFp8 {
     static constexpr int kRowBytes = 16;
-    ROW_MEMBER Row key(const uint8_t* keys, int, int d) { return row_from_e4m3(ints_from_u8(keys + 16 * d)); }
+    ROW_MEMBER Row key(const uint8_t* keys, int, int d) { return row_from_e4m3_bytes(keys + 16 * d); }
     ROW_MEMBER Row value(const uint8_t* values, int head_dim, int s, int d) {
-        return row_from_e4m3(ints_from_u8(values + s * kv_head_dim_padded(head_dim) + d));
+        return row_from_e4m3_bytes(values + s * kv_head_dim_padded(head_dim) + d);
     }
 };
 struct KvReadQ8 {

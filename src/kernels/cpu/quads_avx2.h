@@ -68,6 +68,14 @@ ROW_FN __m256 half_from_e4m3(__m256i wide) {
 }
 ROW_FN Row row_from_e4m3(Ints a) { return {half_from_e4m3(a.lo), half_from_e4m3(a.hi)}; }
 // E4M3's bits seven places up are a half-precision number, 2^8 too small, subnormals included.
+ROW_FN __m256 half_from_e4m3_bytes(const uint8_t* p) {
+    const __m128i wide = _mm_slli_epi16(_mm_cvtepi8_epi16(_mm_loadl_epi64((const __m128i*)p)), 7);
+    const __m128i half = _mm_and_si128(wide, _mm_set1_epi16((int16_t)0xbfff));  // the sign came twice
+    return _mm256_mul_ps(_mm256_cvtph_ps(half), _mm256_set1_ps(256.0f));
+}
+ROW_FN Row row_from_e4m3_bytes(const uint8_t* p) {
+    return {half_from_e4m3_bytes(p), half_from_e4m3_bytes(p + 8)};
+}
 ROW_FN __m256 half_from_e4m3_half(const uint8_t* p) {
     const __m128i wide = _mm_cvtepu8_epi16(_mm_loadl_epi64((const __m128i*)p));
     return _mm256_mul_ps(_mm256_cvtph_ps(_mm_slli_epi16(wide, 7)), _mm256_set1_ps(128.0f));

@@ -46,6 +46,11 @@ ROW_FN Row row_from_e4m3(Ints a) {
     return _mm512_castsi512_ps(_mm512_or_si512(_mm512_castps_si512(value), sign));
 }
 // E4M3's bits seven places up are a half-precision number, 2^8 too small, subnormals included.
+ROW_FN Row row_from_e4m3_bytes(const uint8_t* p) {
+    const __m256i wide = _mm256_slli_epi16(_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i*)p)), 7);
+    const __m256i half = _mm256_and_si256(wide, _mm256_set1_epi16((int16_t)0xbfff));  // the sign came twice
+    return _mm512_mul_ps(_mm512_cvtph_ps(half), _mm512_set1_ps(256.0f));
+}
 ROW_FN Row row_from_e4m3_half(const uint8_t* p) {
     const __m256i wide = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i*)p));
     return _mm512_mul_ps(_mm512_cvtph_ps(_mm256_slli_epi16(wide, 7)), _mm512_set1_ps(128.0f));

@@ -91,6 +91,7 @@ ROW_FN Row row_from_e4m3(Ints a) {
     }
     return r;
 }
+ROW_FN Row row_from_e4m3_bytes(const uint8_t* p) { return row_from_e4m3(ints_from_u8(p)); }
 // Half of an E4M3 byte without sign: NVFP4's tables hold doubled values.
 ROW_FN Row row_from_e4m3_half(const uint8_t* p) {
     return row_mul(row_from_e4m3(ints_from_u8(p)), row_set1(0.5f));
