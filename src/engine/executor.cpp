@@ -112,6 +112,17 @@ Status Executor::allocate_quantized(std::span<const std::int64_t> rows) {
         HEARTH_TRY(x.quantized[kind],
                    arena_.take_bytes(static_cast<std::uint64_t>(bytes), "quantized activations"));
     }
+    const auto owner = [&](std::size_t value) {
+        const models::ValueId of = model_->program.values[value].of;
+        return of == models::kNone ? value : static_cast<std::size_t>(of);
+    };
+    quantized_of_.resize(buffers_.size());
+    for (std::size_t i = 0; i < buffers_.size(); ++i)
+        for (std::size_t sharer = 0; sharer < buffers_.size(); ++sharer)
+            if (owner(sharer) == owner(i) &&
+                std::any_of(std::begin(buffers_[sharer].quantized), std::end(buffers_[sharer].quantized),
+                            [](const auto& blocks) { return !blocks.empty(); }))
+                quantized_of_[i].push_back(static_cast<models::ValueId>(sharer));
     return {};
 }
 
@@ -166,14 +177,22 @@ void Executor::run(std::span<const StepPart> parts, const Sink& sink) {
 
 // What was quantized of a value, and of all that share its rows, is out of date.
 void Executor::forget_quantized(models::ValueId id) {
-    const auto& values = model_->program.values;
-    const auto owner = [&](models::ValueId value) {
-        const models::ValueId of = values[static_cast<std::size_t>(value)].of;
-        return of == models::kNone ? value : of;
-    };
-    for (std::size_t i = 0; i < buffers_.size(); ++i)
-        if (owner(static_cast<models::ValueId>(i)) == owner(id))
-            for (bool& fresh : buffers_[i].is_fresh) fresh = false;
+    for (const models::ValueId sharer : quantized_of_[static_cast<std::size_t>(id)])
+        for (bool& fresh : buffers_[static_cast<std::size_t>(sharer)].is_fresh) fresh = false;
+}
+
+void Executor::quantize_row(models::ValueId id, std::int64_t row) {
+    const Buffer& x = buffer(id);
+    for (int kind = 0; kind < kernels::kActivationKinds; ++kind)
+        if (!x.quantized[kind].empty())
+            kernels::quantize_rows(*kernels_, static_cast<kernels::ActivationKind>(kind), x.data.data(),
+                                   x.stride, x.width, row, row + 1, x.quantized[kind].data());
+}
+
+void Executor::keep_quantized(models::ValueId id) {
+    Buffer& x = buffers_[static_cast<std::size_t>(id)];
+    for (int kind = 0; kind < kernels::kActivationKinds; ++kind)
+        x.is_fresh[kind] = !x.quantized[kind].empty();
 }
 
 void Executor::run_ops(std::span<const Op> ops, std::span<const StepPart> parts, std::int64_t n_rows) {

@@ -83,6 +83,10 @@ class Executor {
     void multiply_experts(const models::ExpertsSpec& spec, const float* x, std::int64_t x_stride,
                           std::initializer_list<ExpertPart> parts);
     void forget_quantized(models::ValueId id);
+    // One row of a value as the products that read it want it, made where it was written; after all rows,
+    // keep_quantized says that they are.
+    void quantize_row(models::ValueId id, std::int64_t row);
+    void keep_quantized(models::ValueId id);
     void place_tokens(std::span<const StepPart> parts);
     void find_angles();
     void run_ops(std::span<const models::Op> ops, std::span<const StepPart> parts, std::int64_t n_rows);
@@ -157,8 +161,10 @@ class Executor {
     bool exact_;
     Arena arena_;
     std::vector<Buffer> buffers_;  // by ValueId
-    std::span<float> ones_;        // the gain of norms without weights
-    std::span<float> scratch_;     // linear and attention, a share a worker
+    // By ValueId: the values that share its rows, itself among them, and that products read quantized.
+    std::vector<std::vector<models::ValueId>> quantized_of_;
+    std::span<float> ones_;     // the gain of norms without weights
+    std::span<float> scratch_;  // linear and attention, a share a worker
     std::int64_t scratch_per_worker_ = 0;
     struct Rotation {
         std::span<float> cos, sin;  // [tokens_max, n_pairs] of this step's positions

@@ -57,7 +57,9 @@ void Executor::swiglu(const models::Op& op, std::int64_t n_rows) {
     each_row(n_rows, [&](std::int64_t row) {
         kernels_->glu[glu_kind(op.activation)](out.row(row), buffer(op.a).row(row), buffer(op.b).row(row),
                                                out.width, op.limit);
+        quantize_row(op.out, row);
     });
+    keep_quantized(op.out);
 }
 
 void Executor::activate(const models::Op& op, std::int64_t n_rows) {

@@ -9,7 +9,9 @@ void Executor::rms_norm(const models::Op& op, std::int64_t n_rows) {
     const Buffer &x = buffer(op.a), &out = buffer(op.out);
     each_row(n_rows, [&](std::int64_t row) {
         kernels_->rms_norm(out.row(row), x.row(row), gain(op.weight), out.width, op.eps);
+        quantize_row(op.out, row);
     });
+    keep_quantized(op.out);
 }
 
 void Executor::head_norm(const models::Op& op, std::int64_t n_rows) {
