@@ -33,7 +33,7 @@ Result<int> run(const Options& options, const GlobalOptions& global) {
     HEARTH_TRY(
         const auto model,
         models::load_model(path, pool, {.need_tokenizer = false, .draft_heads = options.draft_head > 0}));
-    if (options.draft_head >= n_tokens)
+    if (options.draft_head > 0 && options.draft_head >= n_tokens)
         return fail(Fault::out_of_range,
                     "--mtp: expected a head whose next token is in the text of {}, saw {}", n_tokens,
                     options.draft_head);
