@@ -45,6 +45,7 @@ struct Fit {
     FitInputs inputs;
     std::string model, architecture;
     std::int64_t parameters = 0;
+    bool is_mixture = false;              // a token chooses among experts
     std::int64_t kv_bytes_per_token = 0;  // of one position more, once windows are full
     std::vector<FitRow> rows;
 };

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <boost/json.hpp>
+
 #include "base/file.h"
 #include "formats/safetensors.h"
 #include "material.h"
@@ -59,6 +61,23 @@ TEST(Fit, ALocalRunPricesTheSumsOfTheProgram) {
     // of the prompt in 6 layers; attention's, in float32, weigh eight of the others.
     const double operations = 2 * linears + 2 * head / 512 + 8 * 4 * 512 * 256.5 * 6;
     EXPECT_NEAR(1 / plan->rows[0].prefill_expected, operations / 5e9 + reading / 256, 1e-9);
+}
+
+TEST(Fit, PromptsOfMixturesAreLessSure) {
+    FitInputs inputs{.memory_bytes = 1 << 30};
+    inputs.run = LocalRun{.read_bytes_per_second = 2e9, .operations_per_second = 5e9};
+    const auto factor = [&](const fs::path& model, const char* phase) {
+        const auto checkpoint = models::Checkpoint::open(model);
+        EXPECT_TRUE(checkpoint.has_value());
+        const auto plan = fit(*checkpoint, inputs);
+        EXPECT_TRUE(plan.has_value());
+        return fit_json(*plan).at(fmt::format("{}_expected_within_factor", phase)).to_number<double>();
+    };
+    const fs::path dense = tests::source_dir() / "models" / "ember",
+                   mixture = tests::fixture("models") / "qwen3_moe-renorm";
+    EXPECT_EQ(factor(dense, "prefill"), factor(dense, "decode"));
+    EXPECT_EQ(factor(mixture, "decode"), factor(dense, "decode"));
+    EXPECT_GT(factor(mixture, "prefill"), factor(mixture, "decode"));
 }
 
 TEST(Fit, SaysWhenItDoesNotFit) {
