@@ -152,8 +152,8 @@ std::string fit_text(const Fit& fit) {
                 "{}: decode {:.3g} tokens/s ({:.3g} to {:.3g}), prefill {:.3g} ({:.3g} to {:.3g}), by the "
                 "local run{}\n",
                 row.weights, row.decode_expected, row.decode_expected / kLocalSpread,
-                row.decode_expected * kLocalSpread, row.prefill_expected, row.prefill_expected / kLocalSpread,
-                row.prefill_expected * kLocalSpread,
+                row.decode_expected * kLocalSpread, row.prefill_expected,
+                row.prefill_expected / prompt_spread, row.prefill_expected * prompt_spread,
                 &row == &fit.rows[0] ? ", which holds for weights of its type" : "");
     if (!expected.empty()) expected = "\n" + expected;
     return fmt::format(
