@@ -88,8 +88,8 @@ void HttpServer::State::accept() {
 void HttpServer::State::wait_for_signal() {
     signals.async_wait([this](error_code ec, int) {
         if (ec) return;
+        wait_for_signal();  // before: what stops at once takes back this wait too
         stop();
-        wait_for_signal();
     });
 }
 

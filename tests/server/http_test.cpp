@@ -3,6 +3,9 @@
 #include "server/http.h"
 
 #include <atomic>
+#include <csignal>
+#include <future>
+#include <optional>
 #include <thread>
 
 #include "loopback_client.h"
@@ -386,6 +389,36 @@ TEST(Listen, AddressesAndTakenPorts) {
     const auto second = HttpServer::open(options, handlers);
     ASSERT_FALSE(second.has_value());
     EXPECT_EQ(second.error().fault, Fault::io);
+}
+
+// Idle, and with a connection that is kept open: a signal ends it either way.
+TEST(HttpServerSignals, EndAnIdleServer) {
+    for (const bool connected : {false, true}) {
+        HttpOptions options;
+        options.port = 0;
+        options.stop_on_signals = true;
+        HttpHandlers handlers;
+        handlers.refusal = openai::refusal_reply;
+        auto opened = HttpServer::open(options, handlers);
+        ASSERT_OK(opened);
+        HttpServer* server = opened->release();  // let go where it does not end
+        std::promise<void> ended;
+        auto end = ended.get_future();
+        std::thread thread([&] {
+            server->run();
+            ended.set_value();
+        });
+        std::optional<LoopbackClient> client;
+        if (connected) client.emplace(server->port());
+        std::raise(SIGTERM);
+        if (end.wait_for(std::chrono::seconds(30)) != std::future_status::ready) {
+            thread.detach();
+            std::fputs("a server went on after SIGTERM\n", stderr);
+            std::abort();
+        }
+        thread.join();
+        delete server;
+    }
 }
 
 }  // namespace
