@@ -16,10 +16,12 @@ namespace {
 // The engine evaluates prompts in chunks of this size, and its buffers are as long. engine/engine.h,
 // chunk_tokens.
 constexpr std::int64_t kChunkTokens = 256, kHeadRows = 32;
-// Nine of ten predictions by a local run lay within, where the machine stood still (docs/plan.md). Of a
+// Medians of predictions by a local run lay within, where the machine stood still (docs/plan.md). Of a
 // mixture, an expert gets few tokens of a prompt, and unpacking its weights counts as it did not in a dense
 // model's run.
 constexpr double kLocalSpread = 1.15, kMixturePromptSpread = 1.4;
+
+double prompt_spread(const Fit& fit) { return fit.is_mixture ? kMixturePromptSpread : kLocalSpread; }
 
 std::uint64_t activation_bytes(const models::Program& program) {
     std::int64_t floats = 0;
@@ -145,7 +147,6 @@ std::string fit_text(const Fit& fit) {
              fit.inputs.read_bytes_per_second > 0 ? fmt::format("{:.3g} tok/s", row.decode_ceiling) : "-",
              fit.inputs.flops_per_second > 0 ? fmt::format("{:.3g} tok/s", row.prefill_ceiling) : "-"});
     std::string expected;
-    const double prompt_spread = fit.is_mixture ? kMixturePromptSpread : kLocalSpread;
     if (fit.inputs.run)
         for (const FitRow& row : fit.rows)
             expected += fmt::format(
@@ -153,7 +154,7 @@ std::string fit_text(const Fit& fit) {
                 "local run{}\n",
                 row.weights, row.decode_expected, row.decode_expected / kLocalSpread,
                 row.decode_expected * kLocalSpread, row.prefill_expected,
-                row.prefill_expected / prompt_spread, row.prefill_expected * prompt_spread,
+                row.prefill_expected / prompt_spread(fit), row.prefill_expected * prompt_spread(fit),
                 &row == &fit.rows[0] ? ", which holds for weights of its type" : "");
     if (!expected.empty()) expected = "\n" + expected;
     return fmt::format(
@@ -189,7 +190,7 @@ Json fit_json(const Fit& fit) {
             {"read_bytes_per_second", fit.inputs.read_bytes_per_second},
             {"flops_per_second", fit.inputs.flops_per_second},
             {"decode_expected_within_factor", kLocalSpread},
-            {"prefill_expected_within_factor", fit.is_mixture ? kMixturePromptSpread : kLocalSpread},
+            {"prefill_expected_within_factor", prompt_spread(fit)},
             {"rows", rows}};
 }
 
