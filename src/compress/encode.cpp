@@ -19,17 +19,22 @@ struct Rows {
     const quant::BlockFormat* format;
     std::int64_t n_rows, n_cols;
     std::size_t row_bytes;
+    models::Fp8Scales scales;  // of FP8
 
     explicit Rows(const SourceTensor& t)
         : tensor(t),
           format(quant::block_format(t.dtype)),
           n_rows(t.shape.n_rows()),
           n_cols(t.shape.back()),
-          row_bytes(static_cast<std::size_t>(n_cols / format->elems * format->bytes)) {}
+          row_bytes(static_cast<std::size_t>(n_cols / format->elems * format->bytes)) {
+        if (t.dtype == DType::f8_e4m3 && t.scales) scales = models::scale_numbers(*t.scales, t.scale_block);
+    }
 
     void read(std::int64_t row, std::span<float> out) const {
         const auto bytes = tensor.view.bytes.subspan(static_cast<std::size_t>(row) * row_bytes, row_bytes);
         format->decode_row(bytes.data(), out.data(), n_cols);
+        if (!scales.values.empty())
+            models::multiply_row(scales, tensor.shape, row, out.first(static_cast<std::size_t>(n_cols)));
     }
 };
 

@@ -22,6 +22,8 @@ struct Encoded {
     double squared_sum = 0;            // of the source's weights
 };
 
+// Tensors of floats are those of FP8 with scales too: each weight is its code times its scale in float32.
+
 // The largest magnitude of a float tensor. Errors: corrupt when it holds an infinity or NaN.
 Result<float> largest_magnitude(ThreadPool& pool, const SourceTensor& tensor);
 

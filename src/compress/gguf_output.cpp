@@ -54,10 +54,10 @@ Result<DType> written_type(const Decision& decision) {
     const bool is_float =
         tensor.dtype == DType::f32 || tensor.dtype == DType::f16 || tensor.dtype == DType::bf16;
     if (tensor.shape.rank() < 2 && is_float) return DType::f32;
-    if (info(tensor.dtype).gguf_id < 0)
+    if (info(tensor.kept_as()).gguf_id < 0)
         return fail(Fault::unsupported, "{}: expected a type that GGUF has, saw {}", tensor.name,
                     info(tensor.dtype).name);
-    return tensor.dtype;
+    return tensor.kept_as();
 }
 
 Result<Plan> plan_of_hf(const Source& source, Work& work) {
@@ -146,7 +146,7 @@ Result<std::vector<std::byte>> made(const Output& output, Work& work, float tens
         return std::vector(plain.view.bytes.begin(), plain.view.bytes.end());
     const RowOrder order = tensor.shape.rank() == 1 ? RowOrder() : output.order;
     HEARTH_TRY(Encoded encoded, encode_blocks(work.pool(), plain, output.to, order));
-    if (output.decision->kept_because.empty()) record.relative_rmse = relative_rmse(encoded);
+    if (tensor.dtype != output.to && tensor.shape.rank() > 1) record.relative_rmse = relative_rmse(encoded);
     return std::move(encoded.bytes);
 }
 

@@ -28,7 +28,7 @@ std::string module_of(std::string_view name) {
 // What one tensor of the source becomes. The float32 scale goes first: it keeps everything aligned.
 std::vector<Declaration> parts_of(const Decision& decision) {
     const SourceTensor& tensor = *decision.tensor;
-    if (!decision.kept_because.empty()) return {{tensor.name, tensor.dtype, tensor.shape}};
+    if (!decision.kept_because.empty()) return {{tensor.name, tensor.kept_as(), tensor.shape}};
     const std::string module = module_of(tensor.name);
     const std::int64_t rows = tensor.shape[0], cols = tensor.shape[1];
     return {{module + ".weight_scale_2", DType::f32, {}},
@@ -63,7 +63,7 @@ struct Made {
 
 TensorRecord record_of(const Decision& decision) {
     const SourceTensor& tensor = *decision.tensor;
-    const DType to = decision.kept_because.empty() ? DType::nvfp4 : tensor.dtype;
+    const DType to = decision.kept_because.empty() ? DType::nvfp4 : tensor.kept_as();
     return {tensor.name, tensor.shape, tensor.dtype, to, tensor.bytes, 0, 0, decision.kept_because};
 }
 
@@ -72,8 +72,13 @@ Result<Made> make(const Decision& decision, Work& work) {
     const auto parts = parts_of(decision);
     std::vector<Filled> filled;
     TensorRecord record = record_of(decision);
-    if (!decision.kept_because.empty()) {
+    if (!decision.kept_because.empty() && tensor.dtype == tensor.kept_as()) {
         filled.push_back({parts[0], {}, tensor.view.bytes});
+    } else if (!decision.kept_because.empty()) {
+        HEARTH_TRY(Encoded encoded, encode_blocks(work.pool(), tensor, tensor.kept_as(), {}));
+        record.relative_rmse = relative_rmse(encoded);
+        filled.push_back({parts[0], std::move(encoded.bytes), {}});
+        filled.back().bytes = filled.back().own;
     } else {
         HEARTH_TRY(const float scale, work.tensor_scale(tensor));
         Encoded encoded;
@@ -171,6 +176,7 @@ Status write_configs(const fs::path& folder, const Source& source, const Work& w
         {"dynamic", false}, {"num_bits", 4}, {"type", "float"}, {"group_size", quant::kNvfp4Group}};
     const Json group = {
         {"weights", weights}, {"input_activations", nullptr}, {"targets", boost::json::array{"Linear"}}};
+    config.get_object().erase("compression_config");  // its older name
     config.get_object()["quantization_config"] = {
         {"quant_method", "modelopt"}, {"quant_algo", kQuantAlgo},   {"config_groups", {{"group_0", group}}},
         {"ignore", excluded},         {"kv_cache_scheme", nullptr}, {"producer", producer}};

@@ -137,6 +137,7 @@ Work::Work(const Options& options, const Source& source, Journal journal, std::m
 }
 
 void Work::decide() {
+    report.left_out = source_.left_out();
     // The mix asks which layer of how many, and whether the embedding is the head too.
     std::int64_t n_layers = 0;
     bool tied = true;
@@ -164,9 +165,9 @@ Decision Work::decision(const SourceTensor& tensor, std::int64_t n_layers, bool 
     if (options_.mix && end) {  // the mix has a type for what the plain types keep: any other name will do
         for (const std::string& pattern : options_.keep)
             if (models::glob_matches(pattern, tensor.hf_name)) why = fmt::format("--keep {}", pattern);
-        if (why.empty()) why = models::kept_because(".weight", tensor.dtype, tensor.shape, group, {});
+        if (why.empty()) why = models::kept_because(".weight", tensor.kept_as(), tensor.shape, group, {});
     } else {
-        why = models::kept_because(tensor.hf_name, tensor.dtype, tensor.shape, group, options_.keep);
+        why = models::kept_because(tensor.hf_name, tensor.kept_as(), tensor.shape, group, options_.keep);
     }
     const DType wanted = options_.mix && name ? type_in_mix(*name, n_layers, tied) : options_.type;
     return {&tensor, std::move(why), fallback_for_rows(wanted, n_cols)};

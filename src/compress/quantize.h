@@ -40,15 +40,15 @@ struct TensorRecord {
     DType from, to;
     std::uint64_t bytes_before = 0, bytes_after = 0;
     double relative_rmse = 0;  // root of sum (w - q)^2 / sum w^2; 0 for tensors that were copied
-    std::string kept_because;  // empty when it was quantized
+    std::string kept_because;  // empty when it was quantized; FP8 that is kept becomes BF16
 };
 
 struct Report {
     std::string source, target;
     std::string type;  // as --type takes it
     OutFormat out_format = OutFormat::hf;
-    std::vector<TensorRecord> tensors;  // in the order of the target
-    std::vector<std::string> left_out;  // source tensors that the target has no place for (buffers)
+    std::vector<TensorRecord> tensors;                // in the order of the target
+    std::vector<std::string> left_out;                // source tensors that the target has no place for
     std::uint64_t bytes_before = 0, bytes_after = 0;  // of the tensors
     std::size_t resumed_tensors = 0;  // quantized by an earlier run that was interrupted, and kept
     double seconds = 0;

@@ -1,4 +1,5 @@
-// compress/source.cpp - groups the parts of NVFP4 linears and refuses what is quantized in other ways.
+// compress/source.cpp - groups the parts of NVFP4 and FP8 linears and refuses what is quantized in other
+// ways.
 #include "compress/source.h"
 
 #include <sys/mman.h>
@@ -42,6 +43,29 @@ bool is_part_of_nvfp4(const formats::Safetensors& file, std::string_view name) {
         return file.find(module + ".weight_packed") != nullptr ||
                (weight != nullptr && weight->dtype == DType::u8);
     }
+    return false;
+}
+
+bool is_fp8_weight(const formats::SafetensorsEntry* entry) {
+    return entry != nullptr && entry->dtype == DType::f8_e4m3 && entry->shape.rank() >= 2;
+}
+
+// "m.weight_scale_inv" beside "m.weight"; stacks of experts go by "m.gate_up_proj" too.
+constexpr std::string_view kScaleSuffixes[] = {"_scale_inv", "_scale", ".weight_scale_inv", ".weight_scale"};
+constexpr std::string_view kActivationSuffixes[] = {".input_scale", ".activation_scale"};
+
+const formats::SafetensorsEntry* fp8_scales(const formats::Safetensors& file, std::string_view weight) {
+    for (const std::string_view suffix : kScaleSuffixes)
+        if (const auto* scales = file.find(fmt::format("{}{}", weight, suffix))) return scales;
+    return nullptr;
+}
+
+bool belongs_to_fp8(const formats::Safetensors& file, std::string_view name,
+                    std::span<const std::string_view> suffixes, std::string_view ending) {
+    for (const std::string_view suffix : suffixes)
+        if (name.ends_with(suffix) &&
+            is_fp8_weight(file.find(fmt::format("{}{}", without(name, suffix), ending))))
+            return true;
     return false;
 }
 
@@ -97,7 +121,33 @@ Status Source::add_nvfp4(const formats::SafetensorsEntry& codes, std::string_vie
     return {};
 }
 
+Status Source::add_fp8(const formats::SafetensorsEntry& codes, models::ScaleBlock configured) {
+    const auto* scales = fp8_scales(*safetensors_, codes.name);
+    if (scales == nullptr)
+        return fail(Fault::corrupt, "{}: {}: expected {}_scale or {}_scale_inv beside FP8 codes, saw neither",
+                    path_.string(), codes.name, codes.name, codes.name);
+    SourceTensor tensor;
+    tensor.name = tensor.hf_name = codes.name;
+    tensor.dtype = codes.dtype;
+    tensor.shape = codes.shape;
+    tensor.view = safetensors_->view(codes);
+    tensor.scales = safetensors_->view(*scales);
+    tensor.file = codes.file;
+    tensor.bytes = tensor.view.bytes.size() + tensor.scales->bytes.size();
+    // The numbers are looked at and dropped: a large model has a hundred megabytes of them.
+    auto read = models::read_fp8_scales(scales->name, *tensor.scales, tensor.shape, configured);
+    if (!read) return fail(read.error().at(path_.string()));
+    tensor.scale_block = read->block;
+    tensors_.push_back(std::move(tensor));
+    return {};
+}
+
 Status Source::read_safetensors() {
+    models::ScaleBlock scale_block;
+    if (const auto quantization =
+            JsonCursor(config_, (path_ / "config.json").string()).find("quantization_config")) {
+        HEARTH_TRY(scale_block, models::read_scale_block(*quantization));
+    }
     std::vector<const formats::SafetensorsEntry*> order;
     for (const auto& entry : safetensors_->entries()) order.push_back(&entry);
     std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
@@ -114,26 +164,37 @@ Status Source::read_safetensors() {
             HEARTH_TRY_STATUS(add_nvfp4(*entry, without(name, ".weight"), false));
             continue;
         }
+        if (belongs_to_fp8(*safetensors_, name, kScaleSuffixes, "")) continue;
+        if (belongs_to_fp8(*safetensors_, name, kActivationSuffixes, ".weight")) {
+            left_out_.push_back(entry->name);
+            continue;
+        }
+        if (is_fp8_weight(entry)) {
+            HEARTH_TRY_STATUS(add_fp8(*entry, scale_block));
+            continue;
+        }
         if (name.ends_with(".weight") && (entry->dtype == DType::f8_e4m3 || entry->dtype == DType::f8_e5m2))
-            return fail(Fault::unsupported, "{}: {}: expected unquantized weights, saw {}", path_.string(),
-                        name, info(entry->dtype).name);
+            return fail(Fault::unsupported,
+                        "{}: {}: expected plain numbers, NVFP4 or matrices of FP8 E4M3, saw {} {}",
+                        path_.string(), name, info(entry->dtype).name, entry->shape.text());
         const TensorView view = safetensors_->view(*entry);
         tensors_.push_back({entry->name, entry->name, entry->dtype, entry->shape, view, std::nullopt, 1,
-                            view.bytes.size(), entry->file});
+                            view.bytes.size(), entry->file, models::ScaleBlock()});
     }
     return refuse_other_quantization();
 }
 
-// A config that speaks of quantization while no tensor is NVFP4 means weights of a kind unknown here (GPTQ,
-// AWQ, bitsandbytes): to copy them under a new config would make a model that nobody can read.
+// A config that speaks of quantization while no tensor is NVFP4 or FP8 means weights of a kind unknown here
+// (GPTQ, AWQ, bitsandbytes): to copy them under a new config would make a model that nobody can read.
 Status Source::refuse_other_quantization() const {
     const JsonCursor config(config_, (path_ / "config.json").string());
     const auto quantization = config.find("quantization_config");
-    const bool nvfp4 = std::any_of(tensors_.begin(), tensors_.end(),
-                                   [](const SourceTensor& tensor) { return tensor.dtype == DType::nvfp4; });
-    if (!quantization || nvfp4) return {};
+    const bool known = std::any_of(tensors_.begin(), tensors_.end(), [](const SourceTensor& tensor) {
+        return tensor.dtype == DType::nvfp4 || tensor.dtype == DType::f8_e4m3;
+    });
+    if (!quantization || known) return {};
     HEARTH_TRY(const std::string method, quantization->string_or("quant_method", "no method"));
-    return fail(Fault::unsupported, "{}: expected unquantized or NVFP4 weights, saw {}",
+    return fail(Fault::unsupported, "{}: expected unquantized, NVFP4 or FP8 weights, saw {}",
                 quantization->where(), method);
 }
 
@@ -149,7 +210,7 @@ Status Source::read_gguf() {
                             entry.dtype, entry.shape,
                             view,        std::nullopt,
                             1,           view.bytes.size(),
-                            entry.file};
+                            entry.file,  models::ScaleBlock()};
         if (entry.dtype == DType::nvfp4 && name.ends_with(".weight")) {
             const auto* scale = gguf_->find(fmt::format("{}.scale", without(name, ".weight")));
             if (scale != nullptr) {

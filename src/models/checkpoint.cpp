@@ -28,20 +28,6 @@ std::string_view without_suffix(std::string_view name, std::string_view suffix) 
     return name.ends_with(suffix) ? name.substr(0, name.size() - suffix.size()) : name;
 }
 
-Result<std::vector<float>> scale_values(const std::string& name, const TensorView& scales) {
-    std::vector<float> values(static_cast<std::size_t>(scales.shape.n_elems()));
-    if (scales.dtype == DType::f8_e8m0) {
-        for (std::size_t i = 0; i < values.size(); ++i)
-            values[i] = std::ldexp(1.0f, static_cast<int>(scales.bytes[i]) - 127);
-    } else if (auto ok = quant::decode(scales, values); !ok) {
-        return fail(ok.error().at(name));
-    }
-    for (const float value : values)
-        if (!std::isfinite(value) || value < 0)
-            return fail(Fault::corrupt, "{}: expected finite scales, saw {}", name, value);
-    return values;
-}
-
 // generation_config.json may name more end tokens than config.json does.
 Status add_generation_config(const fs::path& folder, ModelConfig& config) {
     const fs::path path = folder / "generation_config.json";
@@ -69,13 +55,11 @@ Result<std::vector<float>> decoded(const LinearSource& source) {
     }
     std::vector<float> values(static_cast<std::size_t>(shape.n_elems()));
     HEARTH_TRY_STATUS(quant::decode(source.weight, values));
-    if (source.block_scales.empty()) return values;
-    const std::int64_t per_row = (shape[1] + source.block_cols - 1) / source.block_cols;
+    if (source.fp8.values.empty()) return values;
+    const auto cols = static_cast<std::size_t>(shape[1]);
     for (std::int64_t r = 0; r < shape[0]; ++r)
-        for (std::int64_t c = 0; c < shape[1]; ++c)
-            values[static_cast<std::size_t>(r * shape[1] + c)] *=
-                source.block_scales[static_cast<std::size_t>(r / source.block_rows * per_row +
-                                                             c / source.block_cols)];
+        multiply_row(source.fp8, shape, r,
+                     std::span(values).subspan(static_cast<std::size_t>(r) * cols, cols));
     return values;
 }
 
@@ -222,24 +206,19 @@ Result<float> Checkpoint::scalar(std::string_view name, const TensorView& view) 
     return value;
 }
 
-// FP8's scales: one number, one a row, or one a block. Files call them weight_scale or, though they multiply,
-// weight_scale_inv.
-Status Checkpoint::add_fp8_scales(const std::string& name, const TensorView& scales, LinearSource& to) const {
-    const std::int64_t rows = to.weight.shape[0], cols = to.weight.shape[1], n = scales.shape.n_elems();
-    HEARTH_TRY(std::vector<float> values, scale_values(name, scales));
-    if (n == 1) {
-        to.scale = values[0];
-        return {};
+Status Checkpoint::add_fp8_scales(std::string_view name, const std::optional<TensorView>& scales,
+                                  LinearSource& to) const {
+    if (!scales && config_.quantization_method.empty()) return {};  // plain numbers of 8 bits
+    if (!scales)
+        return fail(Fault::corrupt,
+                    "{}: expected a weight_scale or weight_scale_inv beside FP8 codes, saw none", name);
+    HEARTH_TRY(Fp8Scales read,
+               read_fp8_scales(fmt::format("{}_scale", name), *scales, to.weight.shape, config_.scale_block));
+    if (read.values.size() == 1) {
+        to.scale = read.values[0];
+    } else {
+        to.fp8 = std::move(read);
     }
-    const bool of_rows = n == rows && scales.shape[0] == rows;
-    to.block_rows = of_rows ? 1 : config_.scale_block_rows;
-    to.block_cols = of_rows ? cols : config_.scale_block_cols;
-    const Shape blocks{(rows + to.block_rows - 1) / to.block_rows,
-                       (cols + to.block_cols - 1) / to.block_cols};
-    if (!of_rows && scales.shape != blocks)
-        return fail(Fault::corrupt, "{}: expected one scale, {} of rows or {} of blocks, saw {}", name, rows,
-                    blocks.text(), scales.shape.text());
-    to.block_scales = std::move(values);
     return {};
 }
 
@@ -249,10 +228,8 @@ Result<LinearSource> Checkpoint::linear(std::string_view name, const Shape& shap
         if (const auto expert = expert_of(name)) {
             const auto look = [this](std::string_view wanted) { return find(wanted); };
             HEARTH_TRY(auto source, expert_matrix(*expert, look, config_, shape));
-            if (source && source->weight.dtype == DType::f8_e4m3 && source->scales) {
-                const TensorView scales = *std::exchange(source->scales, std::nullopt);
-                HEARTH_TRY_STATUS(add_fp8_scales(std::string(name), scales, *source));
-            }
+            if (source && source->weight.dtype == DType::f8_e4m3)
+                HEARTH_TRY_STATUS(add_fp8_scales(name, std::exchange(source->scales, std::nullopt), *source));
             if (source) return std::move(*source);
         }
     return whole_linear(name, shape);
@@ -307,10 +284,9 @@ Result<LinearSource> Checkpoint::whole_linear(std::string_view name, const Shape
             HEARTH_TRY(source.scale, scalar(base + ".weight_scale_2", second));
         } else if (source.weight.dtype == DType::f8_e4m3) {
             HEARTH_TRY_STATUS(expect_shape(name, source.weight, shape));
-            const std::string spelled = base + ".weight_scale";
-            const auto inverse = find(spelled + "_inv"), plain = find(spelled);
-            if (inverse || plain)
-                HEARTH_TRY_STATUS(add_fp8_scales(spelled, inverse ? *inverse : *plain, source));
+            auto scales = find(base + ".weight_scale_inv");
+            if (!scales) scales = find(base + ".weight_scale");
+            HEARTH_TRY_STATUS(add_fp8_scales(name, scales, source));
         }
     }
     if (source.scales) {

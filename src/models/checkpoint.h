@@ -16,15 +16,12 @@ namespace hearth::models {
 // A linear's weight as its file holds it.
 struct LinearSource {
     TensorView weight;  // the matrix, or NVFP4 codes (U8 [rows, cols / 2]) when `scales` is there
-    std::optional<TensorView> scales;  // NVFP4 block scales, F8_E4M3 [rows, cols / 16]
-    float scale = 1;                   // multiplies the whole matrix
-    // FP8's scales of blocks of block_rows x block_cols, in rows of blocks; empty: none.
-    std::vector<float> block_scales;
-    std::int64_t block_rows = 0, block_cols = 0;
+    std::optional<TensorView> scales;                     // NVFP4 block scales, F8_E4M3 [rows, cols / 16]
+    float scale = 1;                                      // multiplies the whole matrix
+    Fp8Scales fp8;                                        // of rows or blocks
     std::shared_ptr<const std::vector<std::byte>> owned;  // behind `weight` when no file holds it so
     [[nodiscard]] std::uint64_t bytes() const {
-        return weight.bytes.size() + (scales ? scales->bytes.size() : 0) +
-               block_scales.size() * sizeof(float);
+        return weight.bytes.size() + (scales ? scales->bytes.size() : 0) + fp8.values.size() * sizeof(float);
     }
 };
 
@@ -51,8 +48,8 @@ class Checkpoint {
     [[nodiscard]] Result<LinearSource> vector(std::string_view name, const Shape& shape) const;
     // A linear by its name with ".weight", in every quantized form that files have: plain, FP8 with one
     // scale, scales of rows or of blocks, NVFP4 of ModelOpt and of compressed-tensors, GGUF blocks with an
-    // optional `.scale`. Errors: corrupt (absent, shapes that do not fit `shape`, a scale that is no positive
-    // number). An expert's matrix,
+    // optional `.scale`. Errors: corrupt (absent, FP8 without scales, shapes that do not fit `shape`, a scale
+    // that is no positive number). An expert's matrix,
     // "...experts.3.gate_proj.weight", is cut out of whatever stack the file has (expert_tensors.h).
     [[nodiscard]] Result<LinearSource> linear(std::string_view name, const Shape& shape) const;
     // GGUF's permuted q/k rows: which file row each row is; empty when they are in order.
@@ -66,7 +63,8 @@ class Checkpoint {
     [[nodiscard]] std::string spelled(std::string_view name) const;
     [[nodiscard]] std::optional<std::string> spelled_draft(std::string_view name) const;
     [[nodiscard]] Result<float> scalar(std::string_view name, const TensorView& view) const;
-    Status add_fp8_scales(const std::string& name, const TensorView& scales, LinearSource& to) const;
+    Status add_fp8_scales(std::string_view name, const std::optional<TensorView>& scales,
+                          LinearSource& to) const;
     fs::path path_;
     ModelConfig config_;
     std::unique_ptr<formats::Safetensors> safetensors_;

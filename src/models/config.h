@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "formats/gguf.h"
+#include "models/fp8_scales.h"
 
 namespace hearth::models {
 
@@ -112,7 +113,7 @@ struct ModelConfig {
     int bos_id = -1;
     // The text of quantization_config in config.json or hf_quant_config.json; empty when there is none.
     std::string quantization_method;
-    std::int64_t scale_block_rows = 128, scale_block_cols = 128;  // of FP8 with scales of blocks
+    ScaleBlock scale_block;  // of FP8 with scales of blocks
 
     [[nodiscard]] std::int64_t q_width() const { return std::int64_t{n_heads} * head_dim; }
     [[nodiscard]] std::int64_t kv_width() const { return std::int64_t{n_kv_heads} * head_dim; }

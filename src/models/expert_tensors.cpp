@@ -31,7 +31,7 @@ Status add_scales(const FindTensor& find, const std::string& stack, std::int64_t
     auto scales = find(stack + ".weight_scale_inv");
     if (!scales) scales = find(stack + "_scale_inv");
     if (!scales) return {};
-    const std::int64_t step = config.scale_block_rows, n = (to.weight.shape[0] + step - 1) / step;
+    const std::int64_t step = config.scale_block.rows, n = (to.weight.shape[0] + step - 1) / step;
     const Shape& shape = scales->shape;
     if (shape.rank() != 3 || shape[0] != config.router.n_experts || first % step != 0 ||
         first / step + n > shape[1])

@@ -123,12 +123,7 @@ Json with_keys(const Json& config, std::span<const KeyNames> names) {
 
 Status read_quantization(const JsonCursor& config, ModelConfig& c) {
     HEARTH_TRY(c.quantization_method, config.string_or("quant_method", ""));
-    const auto block = config.find("weight_block_size");
-    if (!block) return {};
-    HEARTH_TRY(const JsonCursor rows, block->at(std::size_t{0}));
-    HEARTH_TRY(const JsonCursor cols, block->at(std::size_t{1}));
-    HEARTH_TRY(c.scale_block_rows, rows.integer(1, kWidthMax));
-    HEARTH_TRY(c.scale_block_cols, cols.integer(1, kWidthMax));
+    HEARTH_TRY(c.scale_block, read_scale_block(config));
     return {};
 }
 

@@ -56,13 +56,13 @@ Result<kernels::PackedMatrix> load_matrix(Model& model, const TensorSpec& spec, 
     HEARTH_TRY(const LinearSource source, model.checkpoint.linear(spec.name, spec.shape));
     auto order = model.checkpoint.row_order(spec.name);
     if (spec.row_order != nullptr && order.empty()) order = *spec.row_order;
-    auto packed =
-        source.scales
-            ? kernels::pack_nvfp4(source.weight, *source.scales, source.scale, order, model.arena, pool)
-        : source.block_scales.empty()
-            ? kernels::pack(source.weight, source.scale, order, model.arena, pool)
-            : kernels::pack_fp8(source.weight, {source.block_scales, source.block_rows, source.block_cols},
-                                order, model.arena, pool);
+    auto packed = source.scales ? kernels::pack_nvfp4(source.weight, *source.scales, source.scale, order,
+                                                      model.arena, pool)
+                  : source.fp8.values.empty()
+                      ? kernels::pack(source.weight, source.scale, order, model.arena, pool)
+                      : kernels::pack_fp8(source.weight,
+                                          {source.fp8.values, source.fp8.block.rows, source.fp8.block.cols},
+                                          order, model.arena, pool);
     if (!packed) return fail(packed.error().at(spec.name));
     return packed;
 }
@@ -160,7 +160,7 @@ Status load_tensors(Model& model, Network& to, ThreadPool& pool) {
         }
         if (looked_up[i]) {
             HEARTH_TRY(const LinearSource source, model.checkpoint.linear(spec.name, spec.shape));
-            if (source.scales || !source.block_scales.empty() ||
+            if (source.scales || !source.fp8.values.empty() ||
                 quant::block_format(source.weight.dtype) == nullptr)
                 return fail(Fault::unsupported, "{}: expected an embedding whose rows can be decoded, saw {}",
                             spec.name, info(source.weight.dtype).name);

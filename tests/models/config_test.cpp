@@ -133,6 +133,35 @@ TEST(Config, ReadsNomicEmbedAsPublished) {
     EXPECT_EQ(read_hf_config(config, "config.json").error().fault, Fault::unsupported);
 }
 
+// DeepSeek's and transformers' spelling, and that of compressed-tensors' groups.
+TEST(Config, ScaleBlocksOfFp8) {
+    const auto read = [](std::string_view quantization) {
+        Json config = ember_config();
+        config.as_object()["quantization_config"] = parse_json(quantization, "q").value();
+        return read_hf_config(config, "config.json");
+    };
+    const auto group = [](std::string_view structure) {
+        return fmt::format(R"({{"weights": {{"strategy": "block", "block_structure": {}}}}})", structure);
+    };
+    EXPECT_EQ(read(R"({"weight_block_size": [64, 32]})")->scale_block, (ScaleBlock{64, 32}));
+    EXPECT_EQ(read(R"({"weight_block_size": null})")->scale_block, (ScaleBlock{128, 128}));
+    EXPECT_EQ(read(fmt::format(R"({{"config_groups": {{"group_0": {}}}}})", group("[16, 256]")))->scale_block,
+              (ScaleBlock{16, 256}));
+    EXPECT_EQ(read(R"({"config_groups": {"group_0": {"weights": null}}})")->scale_block, ScaleBlock());
+    EXPECT_EQ(read(fmt::format(R"({{"config_groups": {{"a": {}, "b": {}}}}})", group("[16, 256]"),
+                               group("[16, 128]")))
+                  .error()
+                  .fault,
+              Fault::unsupported);
+    for (const char* sizes : {"[0, 128]", "[128, 0]", "[-1, 128]", "[128, 99999999999]"})
+        EXPECT_EQ(read(fmt::format(R"({{"weight_block_size": {}}})", sizes)).error().fault,
+                  Fault::out_of_range)
+            << sizes;
+    for (const char* sizes : {"128", "[128]", "[128, 128, 128]", R"(["a", 1])", "[1.5, 2]"})
+        EXPECT_EQ(read(fmt::format(R"({{"weight_block_size": {}}})", sizes)).error().fault, Fault::corrupt)
+            << sizes;
+}
+
 TEST(Config, LongRopeHasAFactorForEachPair) {
     Json config = ember_config();
     const auto factors = [](std::size_t n, double value) {
@@ -235,13 +264,21 @@ TEST_F(CheckpointTest, Fp8ScalesAreOneOrOfRowsOrOfBlocks) {
         return checkpoint.linear("a.weight", Shape{4, 200});
     };
     EXPECT_EQ(read("a.weight_scale", Shape{}, 0.5f)->scale, 0.5f);
-    EXPECT_EQ(read("a.weight_scale", Shape{4, 1}, 0.5f)->block_cols, 200);
-    EXPECT_EQ(read("a.weight_scale", Shape{4}, 0.5f)->block_rows, 1);
-    EXPECT_EQ(read("a.weight_scale_inv", Shape{1, 2}, 0.5f)->block_cols, 128);
+    EXPECT_EQ(read("a.weight_scale", Shape{4, 1}, 0.5f)->fp8.block.cols, 200);
+    EXPECT_EQ(read("a.weight_scale", Shape{4}, 0.5f)->fp8.block.rows, 1);
+    EXPECT_EQ(read("a.weight_scale_inv", Shape{1, 2}, 0.5f)->fp8.block.cols, 128);
     for (const Shape& shape : {Shape{2, 2}, Shape{2}, Shape{4, 2}, Shape{1, 2, 1}, Shape{0}})
         EXPECT_EQ(read("a.weight_scale_inv", shape, 0.5f).error().fault, Fault::corrupt) << shape.text();
     for (const float value : {-1.0f, std::nanf(""), HUGE_VALF})
         EXPECT_EQ(read("a.weight_scale_inv", Shape{1, 2}, value).error().fault, Fault::corrupt) << value;
+    EXPECT_OK(read("other", Shape{}, 0.5f));  // nothing says that the model is quantized
+    Json config = ember_config();
+    config.as_object()["quantization_config"] = {{"quant_method", "fp8"}};
+    ASSERT_OK(write_whole(folder_ / "config.json", to_json(config)));
+    const auto without = read("other", Shape{}, 0.5f);
+    ASSERT_FALSE(without.has_value());
+    EXPECT_EQ(without.error().fault, Fault::corrupt);
+    EXPECT_NE(without.error().message.find("a.weight"), std::string::npos);
 }
 
 }  // namespace
