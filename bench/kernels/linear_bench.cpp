@@ -32,7 +32,8 @@ const engine::Ceilings& ceilings() {
 
 // The same gaussian rows over and over: speed does not depend on the values, and encoding them all would take
 // minutes.
-kernels::PackedMatrix random_matrix(DType dtype, std::int64_t rows, std::int64_t cols, Arena& arena) {
+kernels::PackedMatrix random_matrix(DType dtype, bool of_blocks, std::int64_t rows, std::int64_t cols,
+                                    Arena& arena) {
     constexpr std::int64_t kDistinct = 16;
     Philox random(1);
     std::vector<float> values(static_cast<std::size_t>(kDistinct * cols));
@@ -42,13 +43,19 @@ kernels::PackedMatrix random_matrix(DType dtype, std::int64_t rows, std::int64_t
     std::vector<std::byte> bytes;
     for (std::int64_t row = 0; row < rows; row += kDistinct)
         bytes.insert(bytes.end(), distinct.begin(), distinct.end());
+    if (of_blocks) {  // FP8 as DeepSeek and Qwen publish it
+        const std::vector<float> scales(static_cast<std::size_t>((rows + 127) / 128 * ((cols + 127) / 128)),
+                                        0.5f);
+        return kernels::pack_fp8({dtype, Shape{rows, cols}, bytes}, {scales, 128, 128}, {}, arena, pool())
+            .value();
+    }
     return kernels::pack({dtype, Shape{rows, cols}, bytes}, 1.0f, {}, arena, pool()).value();
 }
 
-void run_linear(benchmark::State& state, DType dtype, std::int64_t rows, std::int64_t cols,
+void run_linear(benchmark::State& state, DType dtype, bool of_blocks, std::int64_t rows, std::int64_t cols,
                 std::int64_t n_tokens, bool exact) {
     Arena arena;
-    const kernels::PackedMatrix matrix = random_matrix(dtype, rows, cols, arena);
+    const kernels::PackedMatrix matrix = random_matrix(dtype, of_blocks, rows, cols, arena);
     const std::int64_t x_stride = matrix.cols_padded, y_stride = matrix.n_panels * kernels::kLanes;
     std::vector<float> x(static_cast<std::size_t>(n_tokens * x_stride), 0.5f);
     std::vector<float> y(static_cast<std::size_t>(n_tokens * y_stride));
@@ -90,18 +97,27 @@ int main(int argc, char** argv) {
     struct Size {
         std::int64_t rows, cols, n;
     };
+    struct Weights {
+        DType dtype;
+        bool of_blocks;
+    };
+    std::vector<Weights> all = {{DType::f8_e4m3, true}};
     for (const DType dtype :
          {DType::f32, DType::bf16, DType::f16, DType::f8_e4m3, DType::q8_0, DType::q4_0, DType::q4_k,
           DType::q5_k, DType::q6_k, DType::iq4_nl, DType::iq4_xs, DType::mxfp4, DType::nvfp4})
+        all.push_back({dtype, false});
+    for (const Weights weights : all)
         for (const Size size :
              {Size{768, 768, 1}, Size{32768, 4096, 1}, Size{32768, 4096, 8}, Size{4096, 4096, 512}})
             for (const bool exact : {false, true})
                 benchmark::RegisterBenchmark(
-                    fmt::format("linear/{}/{}/{}/{}/tokens:{}", info(dtype).name, exact ? "exact" : "fast",
-                                size.rows, size.cols, size.n)
+                    fmt::format("linear/{}{}/{}/{}/{}/tokens:{}", info(weights.dtype).name,
+                                weights.of_blocks ? "-blocks" : "", exact ? "exact" : "fast", size.rows,
+                                size.cols, size.n)
                         .c_str(),
                     [=](benchmark::State& state) {
-                        run_linear(state, dtype, size.rows, size.cols, size.n, exact);
+                        run_linear(state, weights.dtype, weights.of_blocks, size.rows, size.cols, size.n,
+                                   exact);
                     })
                     ->UseRealTime();
     benchmark::Initialize(&argc, argv);

@@ -1,5 +1,6 @@
 // cli/synth.cpp - hearth synth: a model of any shape and type with random weights, to measure speed with.
 #include <boost/json.hpp>
+#include <charconv>
 
 #include "base/terminal.h"
 #include "cli/command.h"
@@ -11,6 +12,7 @@ namespace {
 
 struct Options {
     std::string arch = "qwen3", like = "1.7B", config, type = "nvfp4", embedding = "bf16", head = "bf16", out;
+    std::string scales = "tensor";
     int layers = 0;
     std::uint64_t seed = 0;
     bool force = false;
@@ -20,6 +22,21 @@ Result<DType> type_of(const char* flag, const std::string& name) {
     if (name == "fp8") return DType::f8_e4m3;
     if (const auto type = dtype_from_name(name)) return *type;
     return fail(Fault::usage, "{}: expected a type as nvfp4, q4_k or bf16, saw {}", flag, name);
+}
+
+// "tensor", "rows" or "128x128".
+Result<std::optional<models::ScaleBlock>> scale_block_of(const std::string& text) {
+    using Block = std::optional<models::ScaleBlock>;
+    if (text == "tensor") return Block();
+    if (text == "rows") return Block({1, 0});
+    models::ScaleBlock block;
+    const char *begin = text.data(), *end = text.data() + text.size();
+    const auto rows = std::from_chars(begin, end, block.rows);
+    const bool crossed = rows.ec == std::errc() && rows.ptr != end && *rows.ptr == 'x';
+    const auto cols = crossed ? std::from_chars(rows.ptr + 1, end, block.cols) : rows;
+    if (!crossed || cols.ec != std::errc() || cols.ptr != end || block.rows < 1 || block.cols < 1)
+        return fail(Fault::usage, "--scales: expected tensor, rows or a block as 128x128, saw {}", text);
+    return Block(block);
 }
 
 Result<Json> config_of(const Options& options) {
@@ -42,6 +59,7 @@ Result<int> run(const Options& options, const GlobalOptions& global) {
     HEARTH_TRY(request.type, type_of("--type", options.type));
     HEARTH_TRY(request.embedding_type, type_of("--embedding", options.embedding));
     HEARTH_TRY(request.head_type, type_of("--head", options.head));
+    HEARTH_TRY(request.scale_block, scale_block_of(options.scales));
     request.seed = options.seed;
     request.replace = options.force;
     request.threads = global.threads;
@@ -84,6 +102,9 @@ Action setup(CLI::App& app, const GlobalOptions& global) {
     app.add_option("--layers", options->layers, "layers, in place of the model's own")
         ->check(CLI::Range(1, 4096));
     app.add_option("--type", options->type, "of the linears: nvfp4, mxfp4, q4_0, q4_k, q8_0, fp8, bf16, ...")
+        ->capture_default_str();
+    app.add_option("--scales", options->scales,
+                   "of fp8 in a folder: one a tensor, of rows, or of blocks as 128x128")
         ->capture_default_str();
     app.add_option("--embedding", options->embedding, "type of the embedding, and of a head tied to it")
         ->capture_default_str();

@@ -237,7 +237,17 @@ void Listing::add_matrix(const std::string& hf_name, const std::string& name, co
         return;
     }
     parts.push_back({.name = name, .dtype = own->type, .shape = shape, .bank = own, .stream = stream});
-    if (own->type == DType::f8_e4m3) add_constants(module + ".weight_scale", scales, Shape());
+    if (own->type == DType::f8_e4m3 && options_.scale_block) {
+        const auto blocks = [](std::int64_t n, std::int64_t size) {
+            return size == 0 ? 1 : (n + size - 1) / size;
+        };
+        const Shape grid{blocks(shape[0], options_.scale_block->rows),
+                         blocks(shape[1], options_.scale_block->cols)};
+        add_constants(module + ".weight_scale_inv",
+                      std::vector<float>(static_cast<std::size_t>(grid.n_elems()), own->tensor_scale), grid);
+    } else if (own->type == DType::f8_e4m3) {
+        add_constants(module + ".weight_scale", scales, Shape());
+    }
     if (own->type == DType::nvfp4) add_constants(module + ".scale", scales, Shape{n_scales});
 }
 
@@ -357,6 +367,12 @@ Status write_folder(const Listing& listing, const SynthesisOptions& options, Thr
         object["quantization_config"] = {{"quant_method", "modelopt"},
                                          {"quant_algo", options.type == DType::nvfp4 ? "W4A16_NVFP4" : "FP8"},
                                          {"ignore", boost::json::array{"lm_head", "*mlp.gate"}}};
+    if (options.scale_block) {
+        object["quantization_config"] = {{"quant_method", "fp8"}, {"activation_scheme", "dynamic"}};
+        if (options.scale_block->cols > 0)
+            object["quantization_config"].get_object()["weight_block_size"] = {options.scale_block->rows,
+                                                                               options.scale_block->cols};
+    }
     HEARTH_TRY_STATUS(write_whole(folder.partial() / "config.json", to_json(config, 2) + "\n"));
     return folder.commit();
 }
@@ -387,6 +403,9 @@ Status check(const SynthesisOptions& options) {
             return fail(Fault::usage,
                         "expected f32, f16 or bf16 for the embedding and head of a folder, saw {}",
                         info(type).name);
+    if (options.scale_block && options.type != DType::f8_e4m3)
+        return fail(Fault::usage, "expected scales of rows or blocks for fp8 alone, saw {}",
+                    info(options.type).name);
     std::error_code error;
     if (!options.replace && fs::exists(options.target, error))
         return fail(Fault::usage, "{}: the target exists already; name another or pass --force",

@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "compress/quantize.h"
+#include "models/fp8_scales.h"
 #include "tensor/dtype.h"
 
 namespace hearth::compress {
@@ -22,6 +24,9 @@ struct SynthesisOptions {
     DType type = DType::nvfp4;           // of the linears
     DType embedding_type = DType::bf16;  // of the embedding and of a head that is tied to it
     DType head_type = DType::bf16;       // of a head of its own
+    // FP8 in a folder: rows and columns that share a scale; 0 columns: whole rows. Nothing: one scale a
+    // matrix.
+    std::optional<models::ScaleBlock> scale_block;
     std::uint64_t seed = 0;
     bool replace = false;
     int threads = 0;

@@ -251,7 +251,9 @@ void interleave_fp8_scaled(const Byte* const* codes, const float* scales, std::i
 }
 
 const PanelLayout& fp8_scaled_layout() {
-    static constexpr PanelLayout kLayout{kPanelFp8Scaled, kFp8ScaledCols, kFp8ScaledBytes, 0, 0, nullptr};
+    static constexpr PanelLayout kLayout{
+        kPanelFp8Scaled, kFp8ScaledPart, kFp8ScaledPart / kPlainCols * kFp8Bytes, 0, 0, nullptr,
+        kFp8ScaledCols,  kFp8Scale};
     return kLayout;
 }
 

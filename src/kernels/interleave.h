@@ -15,6 +15,7 @@ struct PanelLayout {
     int block_cols, block_bytes;  // of the panel
     int source_cols, source_bytes;
     void (*interleave)(const std::uint8_t* const* source, std::uint8_t* out);
+    int scale_cols = 0, scale_bytes = 0;  // what comes before each so many columns, cut short or not
 };
 
 // Null where a type has no panels of its own and becomes float32.

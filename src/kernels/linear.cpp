@@ -15,6 +15,7 @@ ActivationKind kind_of(PanelKind panel) {
             return kActivationF32;
         case kPanelBf16:
         case kPanelFp8:
+        case kPanelFp8Scaled:
             return kActivationBf16;
         default:
             return kActivationInt8;

@@ -24,9 +24,12 @@ Status set_sizes(PackedMatrix& matrix, const PanelLayout& layout) {
     matrix.kind = layout.kind;
     matrix.cols_padded = (matrix.cols + layout.block_cols - 1) / layout.block_cols * layout.block_cols;
     matrix.n_panels = (matrix.rows + kLanes - 1) / kLanes;
-    std::int64_t bytes = 0;
+    std::int64_t bytes = 0, n_scales = 0, scale_bytes = 0;
+    if (layout.scale_cols > 0) n_scales = (matrix.cols_padded + layout.scale_cols - 1) / layout.scale_cols;
     if (__builtin_mul_overflow(matrix.cols_padded / layout.block_cols, layout.block_bytes,
                                &matrix.panel_bytes) ||
+        __builtin_mul_overflow(n_scales, layout.scale_bytes, &scale_bytes) ||
+        __builtin_add_overflow(matrix.panel_bytes, scale_bytes, &matrix.panel_bytes) ||
         __builtin_mul_overflow(matrix.n_panels, matrix.panel_bytes, &bytes))
         return fail(Fault::no_memory, "weights of {} x {} overflow the address space", matrix.rows,
                     matrix.cols);

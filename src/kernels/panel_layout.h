@@ -16,9 +16,9 @@ inline constexpr int kF32Bytes = 4 * 64;
 inline constexpr int kF16Bytes = 4 * 32;
 inline constexpr int kBf16Bytes = 2 * kLineBytes;
 inline constexpr int kFp8Bytes = kLineBytes;
-// f32 scale[16], then 8 lines of fp8 as above. Scales are shared by 128 columns in files; 32 here, because
-// rows of activations are padded to no more.
-inline constexpr int kFp8ScaledCols = 32, kFp8Scale = 64;
+// f32 scale[16], then lines of fp8 as above for 128 columns, which share a scale in files. Rows of
+// activations are padded to 32 columns and no more, so the last block is cut short there.
+inline constexpr int kFp8ScaledCols = 128, kFp8ScaledPart = 32, kFp8Scale = 64;
 inline constexpr int kFp8ScaledBytes = kFp8Scale + kFp8ScaledCols / 4 * kLineBytes;
 // f16 scale[16], then 8 lines of codes + 128.
 inline constexpr int kQ8_0Bytes = 32 + 8 * kLineBytes;

@@ -97,6 +97,26 @@ TEST(Synthesize, FoldersLoadToo) {
     }
 }
 
+TEST(Synthesize, Fp8HasScalesOfBlocksOrRows) {
+    const TempFolder folder;
+    ThreadPool pool({.threads = 2});
+    SynthesisOptions options = options_for(folder.path() / "m", DType::f8_e4m3);
+    for (const auto& [block, grid] : {std::pair{models::ScaleBlock{128, 128}, Shape{4, 2}},
+                                      std::pair{models::ScaleBlock{100, 64}, Shape{6, 4}},
+                                      std::pair{models::ScaleBlock{1, 0}, Shape{512, 1}}}) {
+        options.scale_block = block;
+        options.replace = true;
+        ASSERT_OK(synthesize(options));
+        const auto model = models::load_model(folder.path() / "m", pool, {.need_tokenizer = false});
+        ASSERT_OK(model);
+        const auto up = (*model)->checkpoint.linear("model.layers.0.mlp.up_proj.weight", Shape{512, 256});
+        ASSERT_OK(up);
+        EXPECT_EQ(static_cast<std::int64_t>(up->fp8.values.size()), grid.n_elems());
+    }
+    options.type = DType::bf16;
+    EXPECT_EQ(synthesize(options).error().fault, Fault::usage);
+}
+
 TEST(Synthesize, BytesDependOnTheSeedAlone) {
     const TempFolder folder;
     const fs::path a = folder.path() / "a.gguf", b = folder.path() / "b.gguf", c = folder.path() / "c.gguf";

@@ -135,6 +135,90 @@ TEST_P(DotTest, GivesTheSameBitsForAnyBatchThreadsAndInstructionSet) {
 INSTANTIATE_TEST_SUITE_P(Formats, DotTest, testing::ValuesIn(kTypes),
                          [](const auto& row) { return std::string(::hearth::info(row.param).name); });
 
+struct Fp8Case {
+    std::int64_t cols, block_rows, block_cols;
+};
+constexpr Fp8Case kFp8Cases[] = {
+    {512, 128, 128}, {32, 16, 128}, {160, 24, 128}, {736, 1, 736}, {1024, 64, 256}};  // also cut blocks
+
+// FP8 with scales of blocks or rows: the exact product of what was quantized, within what its roundings
+// allow.
+TEST(Dot, Fp8WithScalesAgreesWithDoublePrecision) {
+    const std::int64_t rows = 37, n = 11;
+    ThreadPool pool({.threads = 2, .pin = false});
+    int tried = 0;
+    for (const auto& [cols, block_rows, block_cols] : kFp8Cases) {
+        Matrix m = random_matrix(DType::f8_e4m3, rows, cols, 21);
+        for (std::size_t i = 0; i < 254; ++i)  // every code: subnormals, both zeros and the largest
+            m.bytes[i] = static_cast<std::byte>(i + (i > 126 ? 1 : 0));
+        quant::block_format(DType::f8_e4m3)->decode_row(m.bytes.data(), m.decoded.data(), rows * cols);
+        const std::int64_t across = (cols + block_cols - 1) / block_cols;
+        auto scales = gaussian((rows + block_rows - 1) / block_rows * across, 22);
+        for (float& scale : scales) scale = std::fabs(scale) * 1e-3f;
+        const auto x = gaussian(n * cols, 23);
+        Arena arena;
+        const auto packed = pack_fp8(m.view, {scales, block_rows, block_cols}, {}, arena, pool);
+        ASSERT_OK(packed);
+        // A byte a weight, and four in 128 for the scale.
+        EXPECT_LE(packed->panel_bytes, 16 * cols + (cols + 127) / 128 * 64);
+        for (const CpuKernels* kernels : runnable()) {
+            const ActivationKind kind = activation_kind(*kernels, *packed, false);
+            if (kind == kActivationF32) continue;
+            ++tried;
+            const auto y = multiply(*kernels, *packed, x, n, pool);
+            const Quantized q = quantize(*kernels, kind, x, cols);
+            for (std::int64_t t = 0; t < n; ++t)
+                for (std::int64_t r = 0; r < rows; ++r) {
+                    double want = 0, magnitude = 0;
+                    for (std::int64_t k = 0; k < cols; ++k) {
+                        const double term =
+                            static_cast<double>(m.decoded[static_cast<std::size_t>(r * cols + k)]) *
+                            static_cast<double>(
+                                scales[static_cast<std::size_t>(r / block_rows * across + k / block_cols)]) *
+                            value(q, t, k);
+                        want += term;
+                        magnitude += std::fabs(term);
+                    }
+                    // In a block 32 steps of two additions a partial sum and their join; one rounding a block
+                    // and one at the end.
+                    const double roundings = 65 + static_cast<double>(cols) / 128 + 2;
+                    ASSERT_NEAR(static_cast<double>(y[static_cast<std::size_t>(t * rows + r)]), want,
+                                roundings * 0x1p-24 * magnitude)
+                        << kernels->isa << " columns " << cols << " row " << r << " token " << t;
+                }
+        }
+    }
+    if (tried == 0) GTEST_SKIP() << "no instruction set here has dot products for this format";
+}
+
+TEST(Dot, Fp8WithScalesGivesTheSameBitsForAnyBatchAndThreads) {
+    const std::int64_t rows = 150, n = 23;
+    ThreadPool one({.threads = 1}), three({.threads = 3, .pin = false});
+    bool tried = false;
+    for (const auto& [cols, block_rows, block_cols] : kFp8Cases) {
+        const Matrix m = random_matrix(DType::f8_e4m3, rows, cols, 24);
+        const auto scales =
+            gaussian((rows + block_rows - 1) / block_rows * ((cols + block_cols - 1) / block_cols), 25);
+        const auto x = gaussian(n * cols, 26);
+        Arena arena;
+        const auto packed = pack_fp8(m.view, {scales, block_rows, block_cols}, {}, arena, one);
+        ASSERT_OK(packed);
+        std::vector<float> want;
+        for (const CpuKernels* kernels : runnable()) {
+            if (activation_kind(*kernels, *packed, false) == kActivationF32) continue;
+            tried = true;
+            if (want.empty()) want = multiply(*kernels, *packed, x, 1, one);
+            for (ThreadPool* pool : {&one, &three})
+                for (const std::int64_t batch : {1, 2, 3, 4, 5, 7, 8, 9, 13, 23}) {
+                    const auto got = multiply(*kernels, *packed, x, batch, *pool);
+                    ASSERT_EQ(0, std::memcmp(want.data(), got.data(), want.size() * sizeof(float)))
+                        << kernels->isa << " columns " << cols << " batch " << batch;
+                }
+        }
+    }
+    if (!tried) GTEST_SKIP() << "no instruction set here has dot products for this format";
+}
+
 // Codes and activations at the ends of their ranges: where 16-bit intermediates would overflow.
 TEST(Dot, ExtremeCodesDoNotSaturate) {
     const std::int64_t rows = 16, cols = 64;

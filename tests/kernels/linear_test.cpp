@@ -161,7 +161,7 @@ TEST(Pack, Fp8TakesScalesOfBlocksAndRows) {
     ThreadPool pool({.threads = 2, .pin = false});
     for (const auto& [rows, cols, block_rows, block_cols] :
          {Case{37, 300, 16, 128}, Case{20, 131, 128, 128}, Case{18, 70, 1, 70}, Case{33, 64, 8, 24},
-          Case{5, 260, 1, 256}}) {
+          Case{5, 260, 1, 256}, Case{20, 192, 4, 64}}) {
         const Matrix m = random_matrix(DType::f8_e4m3, rows, cols, 10);
         const std::int64_t scale_cols = (cols + block_cols - 1) / block_cols;
         const auto scales = gaussian((rows + block_rows - 1) / block_rows * scale_cols, 11);
@@ -170,18 +170,30 @@ TEST(Pack, Fp8TakesScalesOfBlocksAndRows) {
         Arena arena;
         const auto packed = pack_fp8(m.view, {scales, block_rows, block_cols}, order, arena, pool);
         ASSERT_OK(packed);
+        std::vector<float> scaled = m.decoded;
+        for (std::int64_t r = 0; r < rows; ++r)
+            for (std::int64_t k = 0; k < cols; ++k)
+                scaled[static_cast<std::size_t>(r * cols + k)] *=
+                    scales[static_cast<std::size_t>(r / block_rows * scale_cols + k / block_cols)];
         const auto unit = unit_vectors(cols);
         for (const CpuKernels* kernels : runnable()) {
             const auto y = multiply(*kernels, *packed, unit, cols, pool);
             for (std::int64_t k = 0; k < cols; ++k)
                 for (std::int64_t r = 0; r < rows; ++r) {
-                    const std::int64_t from = rows - 1 - r;
-                    const float scale =
-                        scales[static_cast<std::size_t>(from / block_rows * scale_cols + k / block_cols)];
                     ASSERT_EQ(y[static_cast<std::size_t>(k * rows + r)],
-                              m.decoded[static_cast<std::size_t>(from * cols + k)] * scale)
+                              scaled[static_cast<std::size_t>((rows - 1 - r) * cols + k)])
                         << kernels->isa << " row " << r << " column " << k;
                 }
+        }
+        // Float32 panels of the same values add in the same order.
+        const auto plain =
+            pack({DType::f32, Shape{rows, cols}, std::as_bytes(std::span(scaled))}, 1, order, arena, pool);
+        ASSERT_OK(plain);
+        for (const std::int64_t n : {1, 2, 3, 4, 17}) {
+            const auto x = gaussian(n * cols, 12);
+            const auto want = multiply(best(), *plain, x, n, pool);
+            for (const CpuKernels* kernels : runnable())
+                ASSERT_EQ(want, multiply(*kernels, *packed, x, n, pool)) << kernels->isa << " tokens " << n;
         }
         const std::span<const float> few(scales.data(), scales.size() - 1);
         EXPECT_EQ(pack_fp8(m.view, {few, block_rows, block_cols}, {}, arena, pool).error().fault,

@@ -13,12 +13,14 @@ const DotKernels HEARTH_DOTS = {
      nullptr, nullptr, nullptr,
 #endif
      dot<PanelReadQ8_0>, dot<PanelReadQ4_0>, dot<PanelReadIq4Nl>, dot<PanelReadMxfp4>, dot<PanelReadNvfp4>,
-     dot<PanelReadQ4_K>, dot<PanelReadQ5_K>, dot<PanelReadQ6_K>, dot<PanelReadIq4Xs>, nullptr},
+     dot<PanelReadQ4_K>, dot<PanelReadQ5_K>, dot<PanelReadQ6_K>, dot<PanelReadIq4Xs>,
 #if defined(__AVX512BF16__)
+     dot_fp8_scaled},
     {nullptr, quantize_row, round_row},
     int8_dot_chains,
     bf16_dot_chains,
 #else
+     nullptr},
     {nullptr, quantize_row, nullptr},
     int8_dot_chains,
     nullptr,

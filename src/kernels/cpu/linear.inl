@@ -10,6 +10,14 @@ ROW_FN void store_sum(const LinearArgs* a, int64_t panel, int64_t token, const R
     row_store(a->y + token * a->y_stride + panel * 16, row_mul(sum, row_set1(a->scale)));
 }
 
+// Parts of block b that lie within the width: FP8 with scales may end within one, the others never do.
+template <class Read>
+ROW_FN int subs_of(const LinearArgs* a, int64_t b) {
+    constexpr int kSubs = Read::kBlock / Read::kSub;
+    const int64_t left = a->cols / Read::kSub - b * kSubs;
+    return left < kSubs ? (int)left : kSubs;
+}
+
 // kPanels panels from `panel`, kTokens tokens from `token`, decoding in place.
 template <class Read, int kPanels, int kTokens>
 ROW_FN void linear_in_place(const LinearArgs* a, int64_t panel, int64_t token) {
@@ -19,9 +27,10 @@ ROW_FN void linear_in_place(const LinearArgs* a, int64_t panel, int64_t token) {
             for (int j = 0; j < 4; ++j) acc[p][t][j] = row_set1(0.0f);
     const uint8_t* base = a->panels + panel * a->panel_bytes;
     const float* x = a->x + token * a->x_stride;
-    const int64_t n_blocks = a->cols / Read::kBlock;
+    const int64_t n_blocks = (a->cols + Read::kBlock - 1) / Read::kBlock;
     for (int64_t b = 0; b < n_blocks; ++b) {
-        for (int sub = 0; sub < Read::kBlock / Read::kSub; ++sub) {
+        const int n_subs = subs_of<Read>(a, b);
+        for (int sub = 0; sub < n_subs; ++sub) {
             typename Read::Scales scales[kPanels];
             for (int p = 0; p < kPanels; ++p)
                 scales[p] = Read::open(base + p * a->panel_bytes + b * Read::kBytes, sub);
@@ -46,12 +55,15 @@ ROW_FN void linear_in_place(const LinearArgs* a, int64_t panel, int64_t token) {
 template <class Read>
 ROW_FN void decode_panel(const LinearArgs* a, int64_t panel, float* scratch) {
     const uint8_t* block = a->panels + panel * a->panel_bytes;
-    for (int64_t b = 0; b < a->cols / Read::kBlock; ++b, block += Read::kBytes)
-        for (int sub = 0; sub < Read::kBlock / Read::kSub; ++sub) {
+    const int64_t n_blocks = (a->cols + Read::kBlock - 1) / Read::kBlock;
+    for (int64_t b = 0; b < n_blocks; ++b, block += Read::kBytes) {
+        const int n_subs = subs_of<Read>(a, b);
+        for (int sub = 0; sub < n_subs; ++sub) {
             const typename Read::Scales scales = Read::open(block, sub);
             for (int k = 0; k < Read::kSub; ++k, scratch += 16)
                 row_store(scratch, Read::weight(block, &scales, sub * Read::kSub + k));
         }
+    }
 }
 
 template <int kPanels, int kTokens>

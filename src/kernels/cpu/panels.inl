@@ -54,7 +54,7 @@ struct PanelReadFp8 {
 };
 
 struct PanelReadFp8Scaled {
-    static constexpr int kBlock = kFp8ScaledCols, kBytes = kFp8ScaledBytes, kSub = kFp8ScaledCols;
+    static constexpr int kBlock = kFp8ScaledCols, kBytes = kFp8ScaledBytes, kSub = kFp8ScaledPart;
     typedef OneScale Scales;
     ROW_MEMBER Scales open(const uint8_t* block, int) { return {row_load((const float*)block)}; }
     ROW_MEMBER Row weight(const uint8_t* block, const Scales* s, int k) {
