@@ -76,7 +76,7 @@ def is_steady(row):
 
 
 def one_round(args, source, name, file):
-    bench = ("bench", "--prompt", str(args.prompt), "--decode", "32", "--repeats", "3", "--json")
+    bench = ("bench", "--prompt", f"{args.prompt},{args.prompt // 16}", "--decode", "32", "--repeats", "3", "--json")
     record = Path(args.folder) / "hearth-calibration.json"
     record.write_text(run(args.hearth, *bench, source))
     before = json.loads(record.read_text())["ceilings"]

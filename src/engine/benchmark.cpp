@@ -46,9 +46,9 @@ std::string_view arithmetic_of(const models::Model& model, const EngineOptions& 
     return "f32";
 }
 
-// Steps until every prompt is in, and one more: sequences that decode take a place of each chunk.
+// Steps until every prompt is in, and one more: beside sequences that decode, prompts come in half chunks.
 int steps_of_prefill(int depth, int batch, int chunk) {
-    const std::int64_t tokens = std::int64_t{depth} * batch, room = std::max(1, chunk - batch);
+    const std::int64_t tokens = std::int64_t{depth} * batch, room = std::max(1, chunk / 2);
     return static_cast<int>(tokens / room) + batch + 2;
 }
 

@@ -14,12 +14,12 @@
 namespace hearth::engine {
 
 struct BenchmarkOptions {
-    std::vector<int> prompts = {512};                  // tokens of a prompt, each size measured
+    std::vector<int> prompts = {512, 32};              // tokens of a prompt, each size measured
     std::vector<int> depths = {0};                     // tokens that sequences hold before they decode
     std::vector<int> batches = {1};                    // sequences decoded together; with every depth
     int decode_tokens = 64;                            // of each sequence in one run
     int repeats = 3;                                   // medians of so many runs
-    int chunk_tokens = 256;                            // prompt tokens evaluated together
+    int chunk_tokens = models::kPromptChunk;           // prompt tokens evaluated together
     std::optional<kernels::KvType> kv = std::nullopt;  // as EngineOptions
     std::filesystem::path energy_root = "/";           // whose counters of energy are read
 };

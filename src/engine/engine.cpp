@@ -340,8 +340,10 @@ Result<bool> Engine::step() {
     std::vector<StepPart> parts;
     std::vector<Sequence*> owners;
     std::size_t room = static_cast<std::size_t>(std::max(s.options.chunk_tokens, s.options.batch_max));
-    // Sequences that decode come first: a long prompt must not make them wait for more than a chunk.
-    for (const bool prefill : {false, true})
+    // Sequences that decode come first: a long prompt must not make them wait for more than half a chunk.
+    for (const bool prefill : {false, true}) {
+        if (prefill && !parts.empty())
+            room = std::min(room, static_cast<std::size_t>(std::max(1, s.options.chunk_tokens / 2)));
         for (auto& sequence : s.running) {
             if (sequence->in_prefill() != prefill || room == 0) continue;
             const auto pending = sequence->pending();
@@ -353,6 +355,7 @@ Result<bool> Engine::step() {
             room -= tokens.size();
             if (prefill) prompt_tokens += tokens.size();
         }
+    }
     // Tokens are drawn after the step: a draw appends to the list that `tokens` points into.
     std::vector<std::vector<float>> rows(parts.size());
     s.executor->run(parts, [&](std::size_t part, std::int64_t, std::span<const float> logits) {

@@ -13,6 +13,7 @@
 
 #include "base/result.h"
 #include "kernels/table.h"
+#include "models/state_pools.h"
 
 namespace hearth::models {
 class Model;
@@ -22,10 +23,11 @@ struct Embedder;
 namespace hearth::engine {
 
 struct EngineOptions {
-    int threads = 0;         // 0: the cores this process may use
-    int batch_max = 16;      // sequences decoded together
-    int chunk_tokens = 256;  // prompt tokens evaluated together
-    int context_max = 0;     // tokens a sequence may reach; 0: what the model was made for, capped by memory
+    int threads = 0;     // 0: the cores this process may use
+    int batch_max = 16;  // sequences decoded together
+    int chunk_tokens =
+        models::kPromptChunk;  // prompt tokens evaluated together, half of them where others decode
+    int context_max = 0;  // tokens a sequence may reach; 0: what the model was made for, capped by memory
     std::uint64_t kv_bytes_max = 0;  // 0: what batch_max sequences of the context need, capped at 1 GiB
     bool exact = false;  // float32 activations for every format (audits), not the integer fast path
     std::optional<kernels::KvType> kv =

@@ -14,6 +14,10 @@ namespace hearth::models {
 inline constexpr std::int64_t kBlockTokens = 16;
 // Positions behind a window that are kept all the same, so that a sequence can take back what it speculated.
 inline constexpr std::int64_t kRollbackTokens = 64;
+// Prompt tokens that are evaluated together unless somebody asks for another number: the engine's buffers are
+// as long, and the planner counts them so. Each chunk reads and unpacks all weights anew, and of a mixture an
+// expert gets few of its tokens; docs/numbers.md has what other sizes reach.
+inline constexpr int kPromptChunk = 512;
 
 struct StatePool {
     // paged: a block holds 16 positions of each state, and a sequence keeps them all.

@@ -13,15 +13,16 @@
 namespace hearth::plan {
 namespace {
 
-// The engine evaluates prompts in chunks of this size, and its buffers are as long. engine/engine.h,
-// chunk_tokens.
-constexpr std::int64_t kChunkTokens = 256, kHeadRows = 32;
+constexpr std::int64_t kChunkTokens = models::kPromptChunk, kHeadRows = 32;
 // Medians of predictions by a local run lay within, where the machine stood still (docs/plan.md). Of a
-// mixture, an expert gets few tokens of a prompt, and unpacking its weights counts as it did not in a dense
-// model's run.
+// mixture, an expert gets few tokens of a prompt, and unpacking its weights counts as no long prompt of a
+// dense model shows: a short one beside it does.
 constexpr double kLocalSpread = 1.15, kMixturePromptSpread = 1.4;
 
-double prompt_spread(const Fit& fit) { return fit.is_mixture ? kMixturePromptSpread : kLocalSpread; }
+double prompt_spread(const Fit& fit) {
+    const bool guesses = fit.is_mixture && fit.inputs.run && !fit.inputs.run->knows_chunks;
+    return guesses ? kMixturePromptSpread : kLocalSpread;
+}
 
 std::uint64_t activation_bytes(const models::Program& program) {
     std::int64_t floats = 0;

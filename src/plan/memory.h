@@ -34,7 +34,7 @@ struct MemoryUse {
     std::int64_t context = 0;  // positions a sequence reaches
     int sequences = 1;
     kernels::KvType kv = kernels::kKvBf16;  // of keys and values; recurrent states and latents are float32
-    std::int64_t chunk_tokens = 256;        // prompt tokens evaluated together: engine/engine.h, chunk_tokens
+    std::int64_t chunk_tokens = models::kPromptChunk;  // prompt tokens evaluated together
 };
 
 struct MemoryBill {

@@ -16,7 +16,8 @@ using models::ExpertsSpec;
 using models::RouterConfig;
 using Scoring = RouterConfig::Scoring;
 
-constexpr std::int64_t kPanelsATask = 8;
+// Whole twos and threes, as kernels take panels: the fewer rests, the better.
+constexpr std::int64_t kPanelsATask = 12;
 
 struct Candidate {
     double choice;  // what experts are chosen by

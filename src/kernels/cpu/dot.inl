@@ -219,17 +219,41 @@ ROW_FN void each_tile(int64_t n_tokens, int64_t token, const Tile& tile) {
     if constexpr (kTokens > 1) each_tile<kTokens / 2>(n_tokens, token, tile);
 }
 
+// Packed blocks that are unpacked next: the same strip of columns of a few panels.
+struct Strips {
+    const uint8_t* at;  // of the first panel
+    int64_t n_panels, n_lines;
+};
+
+// Memory answers while tiles multiply: between two tiles, a share of the lines to come is asked for.
+ROW_FN void ask_for(const DotArgs* a, const Strips& next, int64_t token, int64_t n_tokens) {
+    const int64_t begin = next.n_lines * token / a->n_tokens;
+    const int64_t end = next.n_lines * (token + n_tokens) / a->n_tokens;
+    for (int64_t p = 0; p < next.n_panels; ++p)
+        for (int64_t i = begin; i < end; ++i)
+            __builtin_prefetch(next.at + p * a->panel_bytes + i * kLineBytes, 0, 2);
+}
+
 template <class Panel, int kPanels>
-ROW_FN void dot_many(const DotArgs* a, int64_t panel) {
+ROW_FN void dot_many(const DotArgs* a, int64_t panel, int64_t end) {
     typedef DotBlocks<Panel> Blocks;
     constexpr int64_t kChunkBlocks = kDotScratchBytes / (Blocks::kPanels * Blocks::kUnpackedBytes);
+    constexpr int64_t kSubs = Panel::kBlock / kDotCols;
     const int64_t n_blocks = a->cols / kDotCols;
+    const auto packed_bytes = [](int64_t blocks) { return blocks * Panel::kBytes / kSubs; };
     for (int64_t first = 0; first < n_blocks; first += kChunkBlocks) {
         const int64_t n = n_blocks - first < kChunkBlocks ? n_blocks - first : kChunkBlocks;
         const Chunk chunk = {panel, first, n, first + n == n_blocks};
         for (int p = 0; p < kPanels; ++p)
             unpack_chunk<Panel>(a, panel + p, chunk, a->scratch + p * n * Blocks::kUnpackedBytes);
+        const int64_t after = chunk.is_last ? panel + kPanels : panel;  // whose blocks come next
+        const int64_t from = chunk.is_last ? 0 : first + n;
+        const int64_t left = n_blocks - from < kChunkBlocks ? n_blocks - from : kChunkBlocks;
+        const Strips next = {a->panels + after * a->panel_bytes + packed_bytes(from),
+                             end - after < kPanels ? end - after : kPanels,
+                             (packed_bytes(left) + kLineBytes - 1) / kLineBytes};
         each_tile<kDotTileTokens>(a->n_tokens, 0, [=]<int kTokens>(int64_t token) {
+            ask_for(a, next, token, kTokens);
             dot_chunk<Panel, kPanels, kTokens>(a, chunk, token);
         });
     }
@@ -237,7 +261,7 @@ ROW_FN void dot_many(const DotArgs* a, int64_t panel) {
 
 template <class Panel, int kPanels>
 ROW_FN void each_panels(const DotArgs* a, int64_t panel, int64_t end) {
-    for (; panel + kPanels <= end; panel += kPanels) dot_many<Panel, kPanels>(a, panel);
+    for (; panel + kPanels <= end; panel += kPanels) dot_many<Panel, kPanels>(a, panel, end);
     if constexpr (kPanels > 1) each_panels<Panel, kPanels - 1>(a, panel, end);
 }
 
