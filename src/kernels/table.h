@@ -109,10 +109,12 @@ struct AttendArgs {
     const float* sinks;  // [heads_per_kv]: a score that joins each softmax's sum and brings no value; or null
     float* scratch;      // kAttendScratchFloats(head_dim)
 };
-// Positions whose scores wait for their maximum together, and rows (token and head) that share loads.
-inline constexpr int kAttendChunk = 256, kAttendRowsMax = 4;
-#define kAttendScratchFloats(head_dim) \
-    (::hearth::kernels::kAttendRowsMax * (::hearth::kernels::kAttendChunk + ((head_dim) + 15) / 16 * 16))
+// Positions whose scores wait for their maximum together, rows (token and head) that share loads, and rows
+// whose sums are held while the chunks are read.
+inline constexpr int kAttendChunk = 256, kAttendRowsMax = 4, kAttendRowsHeld = 32;
+#define kAttendScratchFloats(head_dim)                                     \
+    (::hearth::kernels::kAttendRowsMax * ::hearth::kernels::kAttendChunk + \
+     ::hearth::kernels::kAttendRowsHeld * (((head_dim) + 15) / 16 * 16))
 
 // Gated activations. kGluClamped is gpt-oss's (g min limit) sigmoid(1.702 g) (clamp(up) + 1); kGluSilu with a
 // limit is Step's min(silu(g), limit) clamp(up), without one SwiGLU.

@@ -173,9 +173,9 @@ ROW_FN float exp_of(float x) { return first_lane(row_exp(row_set1(x))); }
 
 // Positions [begin, end) of one chunk, for kRows queries.
 template <class Kv, int kRows>
-ROW_FN void attend_chunk(const AttendArgs* a, AttendRow* rows, Row* totals, int64_t begin, int64_t end) {
+ROW_FN void attend_chunk(const AttendArgs* a, AttendRow* rows, Row* totals, float* sums, int64_t begin,
+                         int64_t end) {
     float* weights = a->scratch;
-    float* sums = a->scratch + kAttendRowsMax * kAttendChunk;
     const int64_t head_dim_pad = kv_head_dim_padded(a->head_dim);
     Row largest[kRows];
     for (int r = 0; r < kRows; ++r) largest[r] = row_set1(-INFINITY);
@@ -212,45 +212,78 @@ ROW_FN void attend_chunk(const AttendArgs* a, AttendRow* rows, Row* totals, int6
         weigh_values<Kv, kRows, 1>(a, rows, weights, begin, end, d, sums, head_dim_pad);
 }
 
-template <class Kv, int kRows>
-ROW_FN void attend_rows(const AttendArgs* a, int64_t first) {
-    AttendRow rows[kRows];
-    Row totals[kRows];
-    float* sums = a->scratch + kAttendRowsMax * kAttendChunk;
-    const int64_t head_dim_pad = kv_head_dim_padded(a->head_dim);
+// Queries whose sums are held while one chunk after the other is read, and what they see together.
+struct AttendHeld {
+    AttendRow rows[kAttendRowsHeld];
+    Row totals[kAttendRowsHeld];
+    float* sums;  // [n, head_dim padded]
     int64_t begin = INT64_MAX, end = 0;
-    for (int r = 0; r < kRows; ++r) {
+};
+
+ROW_FN void hold(const AttendArgs* a, int64_t first, int64_t n, AttendHeld* held) {
+    const int64_t head_dim_pad = kv_head_dim_padded(a->head_dim);
+    held->sums = a->scratch + kAttendRowsMax * kAttendChunk;
+    for (int64_t d = 0; d < n * head_dim_pad; d += 16) row_store(held->sums + d, row_set1(0.0f));
+    for (int64_t r = 0; r < n; ++r) {
         const int64_t token = (first + r) / a->heads_per_kv, head = (first + r) % a->heads_per_kv;
         const int64_t last = a->position + token;
-        rows[r].q = a->q + token * a->q_stride + head * a->head_dim;
-        rows[r].out = a->out + token * a->out_stride + head * a->head_dim;
-        rows[r].begin = last + 1 > a->behind ? last + 1 - a->behind : 0;
-        rows[r].end = last + 1 + a->ahead < a->n_filled ? last + 1 + a->ahead : a->n_filled;
-        rows[r].sink = a->sinks ? a->sinks[head] : 0.0f;
-        rows[r].top = a->sinks ? rows[r].sink : -INFINITY;
-        begin = rows[r].begin < begin ? rows[r].begin : begin;
-        end = rows[r].end > end ? rows[r].end : end;
-        totals[r] = row_set1(0.0f);
-        for (int64_t d = 0; d < head_dim_pad; d += 16) row_store(sums + r * head_dim_pad + d, row_set1(0.0f));
+        AttendRow* row = held->rows + r;
+        row->q = a->q + token * a->q_stride + head * a->head_dim;
+        row->out = a->out + token * a->out_stride + head * a->head_dim;
+        row->begin = last + 1 > a->behind ? last + 1 - a->behind : 0;
+        row->end = last + 1 + a->ahead < a->n_filled ? last + 1 + a->ahead : a->n_filled;
+        row->sink = a->sinks ? a->sinks[head] : 0.0f;
+        row->top = a->sinks ? row->sink : -INFINITY;
+        held->begin = row->begin < held->begin ? row->begin : held->begin;
+        held->end = row->end > held->end ? row->end : held->end;
+        held->totals[r] = row_set1(0.0f);
     }
-    for (int64_t at = begin; at < end;) {
+}
+
+// What kRows of the held queries see of the chunk [begin, end).
+template <class Kv, int kRows>
+ROW_FN void attend_rows(const AttendArgs* a, AttendHeld* held, int64_t r, int64_t begin, int64_t end) {
+    int64_t first = INT64_MAX, last = 0;
+    for (int64_t i = r; i < r + kRows; ++i) {
+        first = held->rows[i].begin < first ? held->rows[i].begin : first;
+        last = held->rows[i].end > last ? held->rows[i].end : last;
+    }
+    if (first < begin) first = begin;
+    if (last > end) last = end;
+    if (first >= last) return;
+    float* sums = held->sums + r * kv_head_dim_padded(a->head_dim);
+    attend_chunk<Kv, kRows>(a, held->rows + r, held->totals + r, sums, first, last);
+}
+
+// A chunk comes from memory for the first of the queries, and out of the second-level cache for the others.
+template <class Kv>
+ROW_FN void attend_held(const AttendArgs* a, int64_t n, AttendHeld* held) {
+    for (int64_t at = held->begin; at < held->end;) {
         const int64_t chunk_end = (at / kAttendChunk + 1) * kAttendChunk;
-        attend_chunk<Kv, kRows>(a, rows, totals, at, chunk_end < end ? chunk_end : end);
+        int64_t r = 0;
+        for (; r + kAttendRows <= n; r += kAttendRows)
+            attend_rows<Kv, kAttendRows>(a, held, r, at, chunk_end);
+        if constexpr (kAttendRows > 2)
+            for (; r + 2 <= n; r += 2) attend_rows<Kv, 2>(a, held, r, at, chunk_end);
+        for (; r < n; ++r) attend_rows<Kv, 1>(a, held, r, at, chunk_end);
         at = chunk_end;
     }
-    for (int r = 0; r < kRows; ++r) {
-        float sum = row_sum(totals[r]);
-        if (a->sinks) sum = sum + exp_of(rows[r].sink - rows[r].top);
-        for (int d = 0; d < a->head_dim; ++d) rows[r].out[d] = sums[r * head_dim_pad + d] / sum;
+    const int64_t head_dim_pad = kv_head_dim_padded(a->head_dim);
+    for (int64_t r = 0; r < n; ++r) {
+        const AttendRow* row = held->rows + r;
+        float sum = row_sum(held->totals[r]);
+        if (a->sinks) sum = sum + exp_of(row->sink - row->top);
+        for (int d = 0; d < a->head_dim; ++d) row->out[d] = held->sums[r * head_dim_pad + d] / sum;
     }
 }
 
 template <class Kv>
 static void attend(const AttendArgs* a) {
     const int64_t n = a->n_tokens * a->heads_per_kv;
-    int64_t row = 0;
-    for (; row + kAttendRows <= n; row += kAttendRows) attend_rows<Kv, kAttendRows>(a, row);
-    if constexpr (kAttendRows > 2)
-        for (; row + 2 <= n; row += 2) attend_rows<Kv, 2>(a, row);
-    for (; row < n; ++row) attend_rows<Kv, 1>(a, row);
+    for (int64_t first = 0; first < n; first += kAttendRowsHeld) {
+        const int64_t n_held = n - first < kAttendRowsHeld ? n - first : kAttendRowsHeld;
+        AttendHeld held;
+        hold(a, first, n_held, &held);
+        attend_held<Kv>(a, n_held, &held);
+    }
 }
