@@ -159,6 +159,8 @@ Result<RopeConfig> read_hf_rope(const JsonCursor& config, double theta, double p
         HEARTH_TRY(rope.theta, nested->number_or("rope_theta", rope.theta));
         HEARTH_TRY(rope.partial, nested->number_or("partial_rotary_factor", rope.partial));
         HEARTH_TRY_STATUS(read_scaling(*nested, static_cast<double>(context), rope));
+        // transformers looks for `truncate` beside the layers' types, never within: theirs are always cut.
+        if (!layer_type.empty()) rope.truncate = true;
     }
     HEARTH_TRY_STATUS(check_rope(rope, config.where()));
     return rope;

@@ -192,6 +192,50 @@ TEST(Config, LongRopeHasAFactorForEachPair) {
     EXPECT_EQ(read(n, n, -1).error().fault, Fault::out_of_range);
 }
 
+// Frequencies of transformers 5.23's _compute_yarn_parameters, equal for truncate true and false where layers
+// have RoPEs of their own.
+TEST(Config, YarnOfLayerTypesIsCutWhateverItSays) {
+    const std::vector<float> want = {1.0f,
+                                     0.209323853f,
+                                     0.0420638211f,
+                                     0.0105659533f,
+                                     0.00265404768f,
+                                     0.000666666660f,
+                                     0.000167459046f,
+                                     4.20638280e-05f,
+                                     1.05659528e-05f,
+                                     2.65404856e-06f};
+    for (const bool truncate : {true, false}) {
+        const boost::json::object yarn = {{"rope_type", "yarn"},
+                                          {"factor", 1.5},
+                                          {"attention_factor", 0.8},
+                                          {"original_max_position_embeddings", 64},
+                                          {"truncate", truncate}};
+        const boost::json::object shape = {{"model_type", "gemma3_text"},
+                                           {"architectures", {"Gemma3ForCausalLM"}},
+                                           {"vocab_size", 97},
+                                           {"hidden_size", 8},
+                                           {"intermediate_size", 20},
+                                           {"num_hidden_layers", 2},
+                                           {"num_attention_heads", 1},
+                                           {"num_key_value_heads", 1},
+                                           {"head_dim", 20},
+                                           {"max_position_embeddings", 256}};
+        boost::json::object nested = shape, older = shape;
+        nested["rope_parameters"] = {{"full_attention", yarn},
+                                     {"sliding_attention", {{"rope_type", "default"}}}};
+        older["rope_scaling"] = yarn;
+        for (const Json& config : {Json(nested), Json(older)}) {
+            const auto read = read_hf_config(config, "config.json");
+            ASSERT_OK(read);
+            const auto seen = rope_frequencies(read->rope, 20, 64);
+            ASSERT_EQ(seen.size(), want.size());
+            for (std::size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(seen[i], want[i], 1e-6f * want[i]);
+            EXPECT_EQ(read->rope.attention_factor, 0.8);
+        }
+    }
+}
+
 // What a stranger's folder may hold: each is refused with the tensor's name.
 class CheckpointTest : public testing::Test {
   protected:
