@@ -70,7 +70,7 @@ Status Executor::allocate(std::int64_t tokens_max, std::int64_t context_max) {
                                                     round_up(head_dim, kernels::kLanes) + 64);
     std::int64_t delta_floats = 0;
     for (const models::DeltaSpec& spec : program.deltas)
-        delta_floats = std::max(delta_floats, 2 * (spec.k_dim + spec.v_pad()));
+        delta_floats = std::max(delta_floats, delta_scratch_floats(spec));
     scratch_per_worker_ = round_up(
         std::max({kernels::linear_scratch_floats(cols_max), attend_floats, delta_floats}), kernels::kLanes);
     const auto n_workers = static_cast<std::uint64_t>(pool_->size());

@@ -118,7 +118,11 @@ class Executor {
     void softcap(const models::Op& op, std::int64_t n_rows);
     void gate(const models::Op& op, std::int64_t n_rows);
     void convolve(const models::Op& op, std::span<const StepPart> parts);
+    struct DeltaScratch;
+    static std::int64_t delta_scratch_floats(const models::DeltaSpec& spec);
     void delta_rule(const models::Op& op, std::span<const StepPart> parts);
+    void delta_head(const models::Op& op, const kernels::DeltaKeysArgs& keys, const DeltaScratch& own,
+                    float* state, std::int64_t head, std::int64_t row);
     void scale_queries(const models::Op& op, std::int64_t n_rows);
     void route(const models::Op& op, std::int64_t n_rows);
     void experts(const models::Op& op, std::int64_t n_rows);

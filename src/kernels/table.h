@@ -120,13 +120,34 @@ inline constexpr int kAttendChunk = 256, kAttendRowsMax = 4, kAttendRowsHeld = 3
 // limit is Step's min(silu(g), limit) clamp(up), without one SwiGLU.
 enum GluKind : int { kGluSilu, kGluGeluTanh, kGluGeluErf, kGluClamped, kGluSigmoid, kGluKinds };
 
-// One token of one head; v, out and the state's rows are padded to whole 16s.
+// Gated delta rules run in chunks of positions counted from 0 (cpu/delta_rule.inl). Until its chunk is full,
+// a sequence keeps the chunk's keys and changes beside the state before it. docs/numbers.md says why 16.
+inline constexpr int kDeltaChunk = 16;
+
+// Neighbouring tokens of one chunk and one key head: their queries and keys at unit length, the keys among
+// those that are kept, and their products with all keys of the chunk so far.
+struct DeltaKeysArgs {
+    const float *queries_in, *keys_in;  // rows of k_dim, in_stride apart
+    int64_t in_stride;
+    int64_t first, n_tokens;  // slots [first, first + n_tokens) of the chunk
+    int64_t k_dim;
+    float* keys;                       // kept: [kDeltaChunk / 16][k_dim][16 slots]
+    float *q, *k;                      // [n_tokens, k_dim]
+    float *query_scores, *key_scores;  // [n_tokens, kDeltaChunk]
+};
+
+// The same tokens and one value head; rows of v_pad are padded to whole 16s.
 struct DeltaArgs {
-    float* state;            // [k_dim, v_pad]
-    const float *q, *k, *v;  // [k_dim], [k_dim], [v_pad]
-    float* out;              // [v_pad]
+    float* state;       // kept: [k_dim, v_pad], before the chunk
+    float* changes;     // kept: [kDeltaChunk, v_pad]
+    float* ages;        // kept: [kDeltaChunk] of the changes, then of the state 16 times
+    const float* keys;  // from here on what DeltaKeysArgs left
+    const float *q, *k, *query_scores, *key_scores;
+    const float* v;                   // [n_tokens, v_pad]
+    float* out;                       // [n_tokens, v_pad]
+    const float *log_decays, *rates;  // [n_tokens]
+    int64_t first, n_tokens;
     int64_t k_dim, v_pad;
-    float decay, rate;
 };
 
 // Latent attention of one token and one head: blocks hold [width][16], the first `rank` of width are values
@@ -168,7 +189,8 @@ struct CpuKernels {
     void (*glu[kGluKinds])(float* y, const float* gate, const float* up, int64_t n, float limit);
     void (*attend_latent)(const LatentArgs* args);
     void (*index_scores)(const IndexArgs* args);
-    void (*delta_step)(const DeltaArgs* args);
+    void (*delta_keys)(const DeltaKeysArgs* args);
+    void (*delta_rule)(const DeltaArgs* args);
     void (*add)(float* y, const float* x, int64_t n);  // y += x
     // Reads n bytes (a multiple of 4096) as fast as one core can; the sum keeps the compiler honest.
     uint64_t (*read_bytes)(const uint8_t* data, int64_t n);

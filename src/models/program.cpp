@@ -119,9 +119,10 @@ double Program::operations(double depth, double n, double n_logits) const {
             case OpKind::index_positions:
                 sum += 2 * width(op.a) * seen * n;
                 break;
-            case OpKind::delta_rule: {  // decay, read, correct and read a state a head
+            case OpKind::delta_rule: {  // reads a state twice, joins it once, and half a chunk of rows
                 const DeltaSpec& d = deltas[static_cast<std::size_t>(op.spec)];
-                sum += 7.0 * d.v_heads * d.k_dim * d.v_dim * n;
+                sum += 6.0 * d.v_heads * d.k_dim * d.v_dim * n;
+                sum += 2.0 * kernels::kDeltaChunk * (d.k_heads * d.k_dim + d.v_heads * d.v_dim) * n;
                 break;
             }
             default:

@@ -116,9 +116,10 @@ struct ExpertsSpec {
     TensorId expert_scale = kNone;  // [n_experts], multiplies weights
 };
 
-// A gated delta rule: a layer that keeps one matrix [k_dim, v_dim] a head in place of keys and values, and
-// the last inputs of its convolution. State of a sequence: [taps - 1, channels], then [v_heads, k_dim,
-// v_pad].
+// A gated delta rule: a layer that keeps one matrix [k_dim, v_dim] a head in place of keys and values, the
+// last inputs of its convolution, and of the chunk of positions that it is in the keys and the changes
+// (kernels/table.h). State of a sequence: [taps - 1, channels] and padding to a whole 16; a key head's keys
+// each; a value head's matrix [k_dim, v_pad], changes [kDeltaChunk, v_pad] and ages [kDeltaChunk + 16] each.
 struct DeltaSpec {
     int k_heads = 0, v_heads = 0, k_dim = 0, v_dim = 0, taps = 0;
     bool tiled = false;           // value head h goes with key head h % k_heads, else h / (v_heads / k_heads)
@@ -128,8 +129,14 @@ struct DeltaSpec {
     }
     [[nodiscard]] std::int64_t v_width() const { return std::int64_t{v_heads} * v_dim; }
     [[nodiscard]] std::int64_t v_pad() const { return (v_dim + 15) / 16 * 16; }
-    [[nodiscard]] std::int64_t tail_floats() const { return (taps - 1) * channels(); }
-    [[nodiscard]] std::int64_t state_floats() const { return tail_floats() + v_heads * k_dim * v_pad(); }
+    [[nodiscard]] std::int64_t tail_floats() const { return ((taps - 1) * channels() + 15) / 16 * 16; }
+    [[nodiscard]] std::int64_t k_head_floats() const { return std::int64_t{kernels::kDeltaChunk} * k_dim; }
+    [[nodiscard]] std::int64_t v_head_floats() const {
+        return (k_dim + kernels::kDeltaChunk) * v_pad() + kernels::kDeltaChunk + 16;
+    }
+    [[nodiscard]] std::int64_t state_floats() const {
+        return tail_floats() + k_heads * k_head_floats() + v_heads * v_head_floats();
+    }
 };
 
 // Latent attention: keys are [rank | rope] with the first part shared by all heads through a matrix a head.

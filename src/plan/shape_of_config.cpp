@@ -336,10 +336,14 @@ void Reader::add_linear_attention() {
     add(Part::attention, d_ * (conv + n_values * value) + n_values * value * d_);
     add(Part::other, 2 * d_ * n_values + conv * kernel + 2 * n_values + value);
     shape_.is_hybrid = true;
-    const std::int64_t padded = (value + 15) / 16 * 16;  // models/program.h, DeltaSpec
+    const models::DeltaSpec spec = {.k_heads = static_cast<int>(n_keys),
+                                    .v_heads = static_cast<int>(n_values),
+                                    .k_dim = static_cast<int>(key),
+                                    .v_dim = static_cast<int>(value),
+                                    .taps = static_cast<int>(kernel)};
     keep({.kind = "linear attention",
           .state_elems = n_values * key * value + conv * kernel,
-          .recurrent_floats = n_values * key * padded + conv * (kernel - 1)});
+          .recurrent_floats = spec.state_floats()});
 }
 
 void Reader::add_experts() {

@@ -176,41 +176,6 @@ TEST(IndexScores, AgreeWithDoublePrecision) {
     }
 }
 
-TEST(DeltaStep, AgreesWithDoublePrecision) {
-    for (const auto& dims : {std::pair<int, int>{4, 16}, {8, 32}, {128, 128}, {5, 80}}) {
-        const int k_dim = dims.first, v_dim = dims.second;  // clang 14 captures no structured bindings
-        const auto size = static_cast<std::size_t>(k_dim * v_dim);
-        const auto q = gaussian(static_cast<std::size_t>(k_dim), 1), k = gaussian(q.size(), 2, 0.3);
-        const auto v = gaussian(static_cast<std::size_t>(v_dim), 3), before = gaussian(size, 4);
-        const double decay = 0.9f, rate = 0.4f;
-        std::vector<float> first;
-        for (const CpuKernels* kernels : runnable()) {
-            std::vector<float> state = before, out(v.size());
-            const DeltaArgs args{state.data(), q.data(), k.data(), v.data(), out.data(),
-                                 k_dim,        v_dim,    0.9f,     0.4f};
-            kernels->delta_step(&args);
-            for (int c = 0; c < v_dim; ++c) {
-                const auto at = [&](int r) { return static_cast<std::size_t>(r * v_dim + c); };
-                double known = 0, want = 0, magnitude = 0;
-                for (int r = 0; r < k_dim; ++r)
-                    known += decay * d(before[at(r)]) * d(k[static_cast<std::size_t>(r)]);
-                const double change = rate * (d(v[static_cast<std::size_t>(c)]) - known);
-                for (int r = 0; r < k_dim; ++r) {
-                    const auto i = static_cast<std::size_t>(r);
-                    const double s = decay * d(before[at(r)]) + d(k[i]) * change;
-                    ASSERT_NEAR(d(state[at(r)]), s, 1e-5) << kernels->isa;
-                    want += s * d(q[i]);
-                    magnitude += std::fabs(s * d(q[i]));
-                }
-                ASSERT_NEAR(d(out[static_cast<std::size_t>(c)]), want, 1e-5 * (1 + magnitude))
-                    << kernels->isa;
-            }
-            if (first.empty()) first = out;
-            EXPECT_EQ(0, std::memcmp(first.data(), out.data(), out.size() * sizeof(float))) << kernels->isa;
-        }
-    }
-}
-
 TEST(Rope, RotatesPairs) {
     const std::vector<float> c = {0.5f, 0.25f}, s = {0.75f, -0.5f};
     for (const CpuKernels* kernels : runnable()) {

@@ -12,6 +12,9 @@ struct Row {
 static constexpr int kTilePanels = 1, kTileTokens = 1, kGemvPanels = 1;
 // Queries that share loads of keys and values, and rows of 16 dimensions that they sum at once.
 static constexpr int kAttendRows = 1, kAttendCols = 4, kAttendColsOfTwo = 4;
+// Delta rules: tokens that share loads of the state and rows of 16 columns that they sum at once, such rows
+// of one token alone, and rows of the state that share loads of a chunk's changes.
+static constexpr int kDeltaTokens = 1, kDeltaCols = 2, kDeltaColsOfOne = 2, kDeltaJoinRows = 2;
 
 ROW_FN Row row_load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
 ROW_FN void row_store(float* p, Row a) {

@@ -10,6 +10,9 @@ typedef __m512 Row;
 static constexpr int kTilePanels = 2, kTileTokens = 3, kGemvPanels = 2;
 // Queries that share loads of keys and values, and rows of 16 dimensions that they sum at once.
 static constexpr int kAttendRows = 4, kAttendCols = 4, kAttendColsOfTwo = 8;
+// Delta rules: tokens that share loads of the state and rows of 16 columns that they sum at once, such rows
+// of one token alone, and rows of the state that share loads of a chunk's changes.
+static constexpr int kDeltaTokens = 2, kDeltaCols = 4, kDeltaColsOfOne = 8, kDeltaJoinRows = 4;
 
 ROW_FN Row row_load(const float* p) { return _mm512_loadu_ps(p); }
 ROW_FN void row_store(float* p, Row a) { _mm512_storeu_ps(p, a); }

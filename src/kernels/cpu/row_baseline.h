@@ -12,6 +12,9 @@ struct Row {
 static constexpr int kTilePanels = 1, kTileTokens = 1, kGemvPanels = 1;
 // Queries that share loads of keys and values, and rows of 16 dimensions that they sum at once.
 static constexpr int kAttendRows = 1, kAttendCols = 1, kAttendColsOfTwo = 1;
+// Delta rules: tokens that share loads of the state and rows of 16 columns that they sum at once, such rows
+// of one token alone, and rows of the state that share loads of a chunk's changes.
+static constexpr int kDeltaTokens = 1, kDeltaCols = 1, kDeltaColsOfOne = 1, kDeltaJoinRows = 1;
 
 ROW_FN Row row_load(const float* p) {
     Row r;
