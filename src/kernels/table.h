@@ -120,6 +120,18 @@ inline constexpr int kAttendChunk = 256, kAttendRowsMax = 4, kAttendRowsHeld = 3
 // limit is Step's min(silu(g), limit) clamp(up), without one SwiGLU.
 enum GluKind : int { kGluSilu, kGluGeluTanh, kGluGeluErf, kGluClamped, kGluSigmoid, kGluKinds };
 
+// Neighbouring tokens of one sequence: a channel's output is SiLU of a sum over its last n_taps inputs.
+inline constexpr int kTapsMax = 64;
+struct ConvolveArgs {
+    const float* in;  // [n_tokens], in_stride apart
+    int64_t in_stride;
+    const float* kept;  // [n_taps - 1, channels]: the inputs before
+    const float* taps;  // [channels, n_taps], the last for the token itself
+    float* out;
+    int64_t out_stride;
+    int64_t n_tokens, channels, n_taps;
+};
+
 // Gated delta rules run in chunks of positions counted from 0 (cpu/delta_rule.inl). Until its chunk is full,
 // a sequence keeps the chunk's keys and changes beside the state before it. docs/numbers.md says why 16.
 inline constexpr int kDeltaChunk = 16;
@@ -189,6 +201,7 @@ struct CpuKernels {
     void (*glu[kGluKinds])(float* y, const float* gate, const float* up, int64_t n, float limit);
     void (*attend_latent)(const LatentArgs* args);
     void (*index_scores)(const IndexArgs* args);
+    void (*convolve)(const ConvolveArgs* args, int64_t channel_begin, int64_t channel_end);
     void (*delta_keys)(const DeltaKeysArgs* args);
     void (*delta_rule)(const DeltaArgs* args);
     void (*add)(float* y, const float* x, int64_t n);  // y += x

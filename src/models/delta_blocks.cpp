@@ -122,7 +122,7 @@ Status read_hf_linear(const JsonCursor& config, ModelConfig& c) {
     HEARTH_TRY(l.v_heads, read_count(config, "linear_num_value_heads", 32, kHeadsMax));
     HEARTH_TRY(l.k_dim, read_count(config, "linear_key_head_dim", 128, kHeadDimMax));
     HEARTH_TRY(l.v_dim, read_count(config, "linear_value_head_dim", 128, kHeadDimMax));
-    HEARTH_TRY(l.taps, read_count(config, "linear_conv_kernel_dim", 4, 64));
+    HEARTH_TRY(l.taps, read_count(config, "linear_conv_kernel_dim", 4, kernels::kTapsMax));
     HEARTH_TRY(const int interval, read_count(config, "full_attention_interval", 4, kLayersMax));
     HEARTH_TRY(const auto types, read_layer_types(config, c.n_layers));
     for (int i = 0; i < c.n_layers; ++i) {
@@ -140,7 +140,7 @@ Status read_hf_linear(const JsonCursor& config, ModelConfig& c) {
 Status read_gguf_linear(const GgufKeys& keys, ModelConfig& c) {
     drop_gguf_mtp(keys, c);
     auto& l = c.linear;
-    HEARTH_TRY(const std::int64_t taps, keys.integer("ssm.conv_kernel", 64));
+    HEARTH_TRY(const std::int64_t taps, keys.integer("ssm.conv_kernel", kernels::kTapsMax));
     HEARTH_TRY(const std::int64_t k_dim, keys.integer("ssm.state_size", kHeadDimMax));
     HEARTH_TRY(const std::int64_t k_heads, keys.integer("ssm.group_count", kHeadsMax));
     HEARTH_TRY(const std::int64_t v_heads, keys.integer("ssm.time_step_rank", kHeadsMax));

@@ -176,6 +176,45 @@ TEST(IndexScores, AgreeWithDoublePrecision) {
     }
 }
 
+TEST(Convolve, AgreesWithDoublePrecision) {
+    for (const std::int64_t n_taps : {1, 2, 4, kTapsMax})
+        for (const std::int64_t channels : {8, 56, 600}) {
+            const std::int64_t n = 9, stride = channels + 5;
+            const auto in = gaussian(static_cast<std::size_t>(n * stride), 1);
+            const auto kept = gaussian(static_cast<std::size_t>((n_taps - 1) * channels), 2);
+            const auto taps = gaussian(static_cast<std::size_t>(channels * n_taps), 3);
+            std::vector<float> first;
+            for (const CpuKernels* kernels : runnable()) {
+                std::vector<float> out(in.size());
+                const ConvolveArgs args{in.data(), stride, kept.data(), taps.data(), out.data(),
+                                        stride,    n,      channels,    n_taps};
+                kernels->convolve(&args, 0, 16 < channels ? 16 : channels);
+                if (16 < channels) kernels->convolve(&args, 16, channels);
+                for (std::int64_t t = 0; t < n; ++t)
+                    for (std::int64_t c = 0; c < channels; ++c) {
+                        double sum = 0, magnitude = 0;
+                        for (std::int64_t j = 0; j < n_taps; ++j) {
+                            const std::int64_t at = t + j - (n_taps - 1);
+                            const float u =
+                                at >= 0 ? in[static_cast<std::size_t>(at * stride + c)]
+                                        : kept[static_cast<std::size_t>((n_taps - 1 + at) * channels + c)];
+                            const double term = d(u) * d(taps[static_cast<std::size_t>(c * n_taps + j)]);
+                            sum += term;
+                            magnitude += std::fabs(term);
+                        }
+                        // A rounding a tap; SiLU is no steeper than 1.1, and adds a few of its own.
+                        ASSERT_NEAR(d(out[static_cast<std::size_t>(t * stride + c)]),
+                                    sum / (1 + std::exp(-sum)),
+                                    (static_cast<double>(n_taps) + 8) * 0x1p-23 * magnitude)
+                            << kernels->isa << " " << n_taps << " " << t << " " << c;
+                    }
+                if (first.empty()) first = out;
+                EXPECT_EQ(0, std::memcmp(first.data(), out.data(), out.size() * sizeof(float)))
+                    << kernels->isa;
+            }
+        }
+}
+
 TEST(Rope, RotatesPairs) {
     const std::vector<float> c = {0.5f, 0.25f}, s = {0.75f, -0.5f};
     for (const CpuKernels* kernels : runnable()) {

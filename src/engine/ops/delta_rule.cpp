@@ -33,26 +33,16 @@ void Executor::convolve(const models::Op& op, std::span<const StepPart> parts) {
     const DeltaSpec& spec = model_->program.deltas[static_cast<std::size_t>(op.spec)];
     const Buffer &in = buffer(op.a), &out = buffer(op.out);
     const std::int64_t channels = spec.channels(), tail = spec.taps - 1;
-    const float* taps = vector(op.weight);  // [channels, taps], the last one for the token itself
+    const float* taps = vector(op.weight);
     const std::size_t pool = blocks_->pool_of(op.state);
     pool_->split(channels, kernels::kLanes, [&](std::int64_t begin, std::int64_t end) {
         std::int64_t row = 0;
         for (const StepPart& part : parts) {
             float* kept = blocks_->data(op.state, part.state->block_ids(pool).front());  // [tail, channels]
-            const auto n = static_cast<std::int64_t>(part.tokens.size());
-            for (std::int64_t t = 0; t < n; ++t) {
-                float* y = out.row(row + t);
-                for (std::int64_t c = begin; c < end; ++c) {
-                    float sum = 0;
-                    for (std::int64_t j = 0; j <= tail; ++j) {
-                        const std::int64_t at = t + j - tail;  // of the step; before it: kept
-                        const float u = at >= 0 ? in.row(row + at)[c] : kept[(tail + at) * channels + c];
-                        sum += taps[c * spec.taps + j] * u;
-                    }
-                    y[c] = sum;
-                }
-                kernels_->glu[kernels::kGluSilu](y + begin, y + begin, nullptr, end - begin, 0);
-            }
+            const std::int64_t n = std::ssize(part.tokens);
+            const kernels::ConvolveArgs args{in.row(row), in.stride, kept,     taps,     out.row(row),
+                                             out.stride,  n,         channels, spec.taps};
+            kernels_->convolve(&args, begin, end);
             for (std::int64_t i = 0; i < tail; ++i) {
                 const std::int64_t at = n + i - tail;
                 const float* from = at >= 0 ? in.row(row + at) : kept + (tail + at) * channels;

@@ -19,6 +19,7 @@ const CpuKernels HEARTH_TABLE = {
     {glu<kGluSilu>, glu<kGluGeluTanh>, glu<kGluGeluErf>, glu<kGluClamped>, glu<kGluSigmoid>},
     attend_latent,
     index_scores,
+    convolve,
     delta_keys,
     delta_rule,
     add,

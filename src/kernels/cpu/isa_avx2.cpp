@@ -32,6 +32,8 @@ namespace {
 
 #include "kernels/cpu/activations.inl"
 
+#include "kernels/cpu/convolve.inl"
+
 #include "kernels/cpu/delta_rule.inl"
 
 #include "kernels/cpu/latent.inl"
