@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds `hearth logits` to transformers on random tiny models of each family (tools/fixtures/random_configs.py).
 
-    python3 tools/check_families.py build/release/src/cli/hearth [--count 20] [--seed 1] [--keep FOLDER] [FAMILY ...]
+    python3 tools/check_families.py build/release/src/cli/hearth [--count 20] [--seed 1] [--gguf] [--keep FOLDER] [FAMILY ...]
 
 Each is saved as float32, bfloat16 or float16, in one file or several, in transformers 5's spelling of config.json or
 that of 4.x, or with its linears quantized in several ways; transformers loads the folder that hearth gets, or what the
@@ -27,6 +27,7 @@ import numpy as np
 import torch
 import transformers
 from draft_heads import QWEN, Drafts
+from family_gguf import can_say, write_gguf
 from make_family_fixtures import add_tensors, randomize
 from quantized_checkpoint import quantize
 from random_configs import DRAWS, FULL, SLIDING, WRAPPED
@@ -118,9 +119,28 @@ def save(r: random.Random, model, folder: Path, plain: Path) -> str:
     return how
 
 
-def hearth_logits(binary: str, folder: Path, *flags: str) -> np.ndarray:
+def check_gguf(binary: str, model, config, seed: str, folder: Path) -> bool:
+    """The same weights, rounded to BF16, in a GGUF file; False where the container cannot say the configuration."""
+    if not can_say(config.get_text_config()):
+        return False
+    r = random.Random("gguf " + seed)
+    model.to(torch.bfloat16).save_pretrained(folder / "plain")
+    write_gguf(folder / "model.gguf", folder / "plain", config.get_text_config())
+    family = seed.partition("-")[0]
+    ids = torch.randint(0, config.get_text_config().vocab_size, (1, r.choice([1, 40, 90, 150])))
+    (folder / "ids.json").write_text(json.dumps(ids[0].tolist()))
+    want = logits_of(family, folder / "plain", ids, torch.float32)
+    for name, flags in [("prefill", []), ("decode", ["--prefill", str(r.randrange(ids.shape[1]) + 1)])]:
+        error = distance(hearth_logits(binary, folder, *flags, file="model.gguf"), want)
+        own = distance(want, logits_of(family, folder / "plain", ids, torch.float64))
+        if not error < max(TOLERANCE, 3 * own):
+            raise RuntimeError(f"{name} (GGUF): off by {error:.2e} of the largest")
+    return True
+
+
+def hearth_logits(binary: str, folder: Path, *flags: str, file: str = "") -> np.ndarray:
     out = folder / "out.npy"
-    done = subprocess.run([binary, "logits", str(folder), "--ids", str(folder / "ids.json"), "--out", str(out), "--kv",
+    done = subprocess.run([binary, "logits", str(folder / file), "--ids", str(folder / "ids.json"), "--out", str(out), "--kv",
                            "f32", *flags], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr.strip().splitlines()[-1])
@@ -157,7 +177,8 @@ def distance(got: np.ndarray, want: np.ndarray) -> float:
     return np.abs(got - want).max() / np.abs(want).max()
 
 
-def check(binary: str, family: str, seed: str, folder: Path) -> None:
+def check(binary: str, family: str, seed: str, folder: Path, as_gguf: bool) -> bool:
+    """False where there was nothing to hold: a GGUF file was wanted, and none can say it."""
     plain = folder / "plain"
     r = random.Random(seed)
     torch.manual_seed(r.getrandbits(32))
@@ -165,6 +186,8 @@ def check(binary: str, family: str, seed: str, folder: Path) -> None:
     config._attn_implementation = "eager"
     model = model_class(family).from_config(config).float().eval()
     randomize(model)
+    if as_gguf:
+        return check_gguf(binary, model, config, seed, folder)
     how = save(r, model, folder, plain)
     ids = torch.randint(0, config.get_text_config().vocab_size, (1, r.choice([1, 40, 90, 150])))
     want = logits_of(family, plain, ids, torch.float32)
@@ -181,6 +204,7 @@ def check(binary: str, family: str, seed: str, folder: Path) -> None:
             print(f"  {seed}: {name} ({how}) off by {error:.2e}, and transformers' float32 itself by {own:.2e}: not counted")
     if family in DRAFTING and ids.shape[1] > 4 and "quantized" not in how and "split" not in how:
         check_drafts(binary, family, seed, folder, plain, ids)
+    return True
 
 
 def main() -> None:
@@ -189,25 +213,27 @@ def main() -> None:
     parser.add_argument("families", nargs="*", metavar="FAMILY")
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--gguf", action="store_true", help="as GGUF files, where those can say what was drawn")
     parser.add_argument("--keep", type=Path, help="where the folders of those that failed go")
     args = parser.parse_intermixed_args()
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     n_failed = 0
     for family in args.families or DRAWS:
-        failed = 0
+        failed = checked = 0
         for i in range(args.count):
             seed = f"{family}-{args.seed}-{i}"
             folder = Path(tempfile.mkdtemp(prefix=seed))
             try:
-                check(args.hearth, family, seed, folder)
+                checked += check(args.hearth, family, seed, folder, args.gguf)
             except Exception as error:  # also what transformers refuses: the draws should not ask for it
                 failed += 1
+                checked += 1
                 print(f"  {seed}: {type(error).__name__}: {str(error)[:300]}", flush=True)
                 if args.keep:
                     shutil.copytree(folder, args.keep / seed, dirs_exist_ok=True)
             shutil.rmtree(folder)
-        print(f"{family}: {args.count - failed} of {args.count} agree", flush=True)
+        print(f"{family}: {checked - failed} of {checked} agree", flush=True)
         n_failed += failed
     sys.exit(min(n_failed, 100))
 
