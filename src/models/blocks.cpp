@@ -66,6 +66,7 @@ ValueId routed_experts(ProgramBuilder& b, const ModelConfig& c, ValueId h, const
                       .activation = spec.activation,
                       .limit = spec.limit > 0 ? spec.limit : c.expert_limit,
                       .has_bias = spec.expert_bias,
+                      .gated = spec.gated,
                       .d_ff = c.expert_d_ff},
                      spec.router_bias);
 }

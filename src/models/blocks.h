@@ -42,6 +42,7 @@ struct RoutedExperts {
     std::string_view router_bias = {};  // full name; corrects the choice alone
     bool router_has_bias = false;       // of the linear
     bool expert_bias = false;
+    bool gated = true;
     Activation activation = Activation::silu;
     float limit = 0;  // clamps in the activation; 0: the config's for all layers
 };

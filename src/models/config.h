@@ -104,6 +104,7 @@ struct ModelConfig {
     int n_draft_layers = 0;
     bool draft_own_heads = false;   // each has a head of its own, else the model's
     bool bidirectional = false;     // every position sees every other, within windows on both sides
+    bool gated_mlp = true;          // where the family leaves it to the config
     bool gelu_tanh = false;         // GELU by its tanh, where the family leaves it to the config
     bool headless = false;          // rows give hidden states, not logits
     bool norm_bias = false;         // of layer norms, where the family leaves it to the config

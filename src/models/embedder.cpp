@@ -1,10 +1,11 @@
-// models/embedder.cpp - reads modules.json, 1_Pooling/config.json and N_Dense/.
+// models/embedder.cpp - reads modules.json, 1_Pooling/config.json and N_Dense/, or a GGUF file.
 #include "models/embedder.h"
 
 #include <boost/json.hpp>
 #include <cmath>
 
 #include "base/json.h"
+#include "formats/gguf.h"
 #include "formats/safetensors.h"
 #include "quant/formats.h"
 
@@ -68,6 +69,47 @@ Result<Embedder::Dense> read_dense(const fs::path& folder) {
     return dense;
 }
 
+// The numbers of the gguf package's PoolingType.
+Status read_gguf_pooling(const formats::Gguf& file, const std::string& where, Embedder& embedder) {
+    HEARTH_TRY(const std::string architecture, file.string("general.architecture"));
+    const std::string key = architecture + ".pooling_type";
+    if (file.find_key(key) == nullptr) return {};
+    HEARTH_TRY(const std::int64_t pooling, file.integer(key, 0, 100));
+    if (pooling < 1 || pooling > 3)
+        return fail(Fault::unsupported, "{}: {}: expected 1 (mean), 2 (first) or 3 (last), saw {}", where,
+                    key, pooling);
+    using Pooling = Embedder::Pooling;
+    embedder.pooling = pooling == 1 ? Pooling::mean : pooling == 2 ? Pooling::first : Pooling::last;
+    return {};
+}
+
+Result<Embedder> read_gguf_embedder(const fs::path& path, Embedder embedder) {
+    HEARTH_TRY(const formats::Gguf file, formats::Gguf::open(path));
+    HEARTH_TRY_STATUS(read_gguf_pooling(file, path.string(), embedder));
+    for (const char* name : {"dense_2", "dense_3"}) {
+        const formats::GgufEntry* entry = file.find(fmt::format("{}.weight", name));
+        if (entry == nullptr) continue;
+        if (entry->shape.rank() != 2)
+            return fail(Fault::corrupt, "{}: {}: expected a matrix, saw {}", path.string(), entry->name,
+                        entry->shape.text());
+        Embedder::Dense dense{entry->shape[0], entry->shape[1], {}, {}};
+        const auto numbers = [&](const formats::GgufEntry& of) -> Result<std::vector<float>> {
+            std::vector<float> values(static_cast<std::size_t>(of.shape.n_elems()));
+            if (auto ok = quant::decode(file.view(of), values); !ok) return fail(ok.error().at(of.name));
+            return values;
+        };
+        HEARTH_TRY(dense.weight, numbers(*entry));
+        if (const auto* bias = file.find(fmt::format("{}.bias", name))) {
+            HEARTH_TRY(dense.bias, numbers(*bias));
+            if (bias->shape.n_elems() != dense.rows)
+                return fail(Fault::corrupt, "{}: {}: expected {} numbers, saw {}", path.string(), bias->name,
+                            dense.rows, bias->shape.n_elems());
+        }
+        embedder.dense.push_back(std::move(dense));
+    }
+    return embedder;
+}
+
 }  // namespace
 
 Result<std::vector<float>> Embedder::finish(std::vector<float> x) const {
@@ -99,6 +141,7 @@ Result<Embedder> load_embedder(const fs::path& model, const ModelConfig& config)
     embedder.pooling = config.bidirectional ? Embedder::Pooling::mean : Embedder::Pooling::last;
     const fs::path path = model / "modules.json";
     std::error_code ignored;
+    if (fs::is_regular_file(model, ignored)) return read_gguf_embedder(model, std::move(embedder));
     if (!fs::exists(path, ignored)) return embedder;
     HEARTH_TRY(const Json json, read_json(path));
     const JsonCursor modules(json, path.string());

@@ -99,7 +99,8 @@ double Program::operations(double depth, double n, double n_logits) const {
                 break;
             case OpKind::experts: {
                 const ExpertsSpec& spec = experts[static_cast<std::size_t>(op.spec)];
-                sum += 2 * 3 * width(op.a) * static_cast<double>(spec.d_ff) * spec.router.top_k * rows;
+                sum += 2.0 * spec.n_matrices() * width(op.a) * static_cast<double>(spec.d_ff) *
+                       spec.router.top_k * rows;
                 break;
             }
             case OpKind::attention: {  // q k^T and p v, over what each token sees
@@ -143,7 +144,7 @@ std::vector<bool> Program::multiplied() const {
         if (op.kind != OpKind::experts) continue;
         const ExpertsSpec& spec = experts[static_cast<std::size_t>(op.spec)];
         for (int e = 0; e < spec.router.n_experts; ++e)
-            for (int part = 0; part < 3; ++part) mark(spec.first + e * spec.stride + part);
+            for (int part = 0; part < spec.n_matrices(); ++part) mark(spec.first + e * spec.stride + part);
     }
     return is;
 }
@@ -501,16 +502,16 @@ ValueId ProgramBuilder::experts(std::string_view out_name, ValueId x, ValueId sc
     if (!expert_scale.empty())
         spec.expert_scale = tensor(expert_scale, Role::scale, Shape{spec.router.n_experts});
     spec.first = static_cast<TensorId>(program_.tensors.size());
-    spec.stride = spec.has_bias ? 6 : 3;
+    spec.stride = spec.n_matrices() * (spec.has_bias ? 2 : 1);
     const double used = static_cast<double>(spec.router.top_k) / spec.router.n_experts;
     for (int e = 0; e < spec.router.n_experts; ++e) {
         const int gate_up = new_fused_group();
         const auto part = [&](std::string_view which) { return fmt::format("{}.{}.{}", name, e, which); };
-        tensor(part("gate_proj.weight"), Role::ffn_gate, Shape{spec.d_ff, d_model}, gate_up);
+        if (spec.gated) tensor(part("gate_proj.weight"), Role::ffn_gate, Shape{spec.d_ff, d_model}, gate_up);
         tensor(part("up_proj.weight"), Role::ffn_up, Shape{spec.d_ff, d_model}, gate_up);
         tensor(part("down_proj.weight"), Role::ffn_down, Shape{d_model, spec.d_ff});
         if (spec.has_bias) {
-            tensor(part("gate_proj.bias"), Role::bias, Shape{spec.d_ff});
+            if (spec.gated) tensor(part("gate_proj.bias"), Role::bias, Shape{spec.d_ff});
             tensor(part("up_proj.bias"), Role::bias, Shape{spec.d_ff});
             tensor(part("down_proj.bias"), Role::bias, Shape{d_model});
         }

@@ -108,9 +108,12 @@ struct ExpertsSpec {
     Activation activation = Activation::silu;
     float limit = 0;  // clamps gate and up; 0: none
     bool has_bias = false;
-    // Expert e's tensors stand at first + e * stride: gate, up, down, then their biases where it has some.
+    bool gated = true;  // else an expert is down f(up x), without a gate
+    // Expert e's tensors stand at first + e * stride: gate (unless it has none), up, down, then their biases
+    // where it has some.
     TensorId first = kNone;
     int stride = 3;
+    [[nodiscard]] int n_matrices() const { return gated ? 3 : 2; }
     std::int64_t d_ff = 0;
     TensorId router_bias = kNone;   // [n_experts], for the choice alone
     TensorId expert_scale = kNone;  // [n_experts], multiplies weights

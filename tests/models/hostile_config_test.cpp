@@ -64,8 +64,11 @@ TEST(HostileConfig, EveryValueOfEveryFamily) {
 TEST(HostileConfig, EveryNumberOfEveryGguf) {
     constexpr std::uint32_t kU32 = 4, kF32 = 6, kBool = 7, kArray = 9;  // GGUF's types of values
     int n_broken = 0;
-    for (const auto& entry : fs::directory_iterator(tests::fixture("models"))) {
-        const fs::path path = entry.path() / "model.gguf";
+    std::vector<fs::path> paths;
+    for (const char* folder : {"models", "gguf_models"})
+        for (const auto& entry : fs::directory_iterator(tests::fixture(folder)))
+            paths.push_back(entry.path() / "model.gguf");
+    for (const fs::path& path : paths) {
         if (!fs::exists(path)) continue;
         const std::string whole = read_text(path, 1 << 24).value();
         const auto file = formats::Gguf::parse(std::as_bytes(std::span(whole)), "model.gguf");

@@ -114,8 +114,9 @@ Status Executor::allocate_experts(std::int64_t tokens_max) {
     HEARTH_TRY(experts_.gate, take(experts_.d_ff));
     HEARTH_TRY(experts_.up, take(experts_.d_ff));
     for (const ExpertsSpec& spec : model_->program.experts)
-        for (int part = 0; part < 3 * spec.router.n_experts; ++part) {
-            const auto id = static_cast<std::size_t>(spec.first + part / 3 * spec.stride + part % 3);
+        for (int part = 0; part < spec.n_matrices() * spec.router.n_experts; ++part) {
+            const auto id = static_cast<std::size_t>(spec.first + part / spec.n_matrices() * spec.stride +
+                                                     part % spec.n_matrices());
             const auto kind = kernels::activation_kind(*kernels_, model_->tensors[id].matrix, exact_);
             const std::int64_t cols = std::max(experts_.d_model, experts_.d_ff);
             if (kind == kernels::kActivationF32 || !experts_.quantized[kind].empty()) continue;
@@ -209,29 +210,33 @@ void Executor::experts(const models::Op& op, std::int64_t n_rows) {
     const auto bias = [&](std::int64_t place, int part) {
         const std::int64_t slot = slot_at(place);
         const int expert = static_cast<int>(chosen.row(slot / top_k)[slot % top_k * 2]);
-        return vector(spec.first + expert * spec.stride + 3 + part);
+        return vector(spec.first + expert * spec.stride + spec.n_matrices() + part);
     };
     each_row(n_slots, [&](std::int64_t place) {
         std::memcpy(inputs + place * d_model, x.row(slot_at(place) / top_k),
                     static_cast<std::size_t>(x.width) * sizeof(float));
     });
-    multiply_experts(spec, inputs, d_model, {{0, gate, d_ff}, {1, up, d_ff}});
+    if (spec.gated)
+        multiply_experts(spec, inputs, d_model, {{0, gate, d_ff}, {1, up, d_ff}});
+    else
+        multiply_experts(spec, inputs, d_model, {{0, gate, d_ff}});
+    const int down = spec.n_matrices() - 1;
     each_row(n_slots, [&](std::int64_t place) {
-        float *g = gate + place * d_ff, *u = up + place * d_ff;
+        float *g = gate + place * d_ff, *u = spec.gated ? up + place * d_ff : nullptr;
         if (spec.has_bias) {
             kernels_->add(g, bias(place, 0), spec.d_ff);
-            kernels_->add(u, bias(place, 1), spec.d_ff);
+            if (spec.gated) kernels_->add(u, bias(place, 1), spec.d_ff);
         }
         kernels_->glu[glu_kind(spec.activation)](g, g, u, spec.d_ff, spec.limit);
     });
-    multiply_experts(spec, gate, d_ff, {{2, outputs, d_model}});
+    multiply_experts(spec, gate, d_ff, {{down, outputs, d_model}});
     each_row(n_rows, [&](std::int64_t row) {
         float* y = out.row(row);
         std::fill_n(y, out.width, 0.0f);
         for (std::int64_t rank = 0; rank < top_k; ++rank) {
             const std::int64_t place = experts_.places[static_cast<std::size_t>(row * top_k + rank)];
             float* expert = outputs + place * d_model;
-            if (spec.has_bias) kernels_->add(expert, bias(place, 2), out.width);
+            if (spec.has_bias) kernels_->add(expert, bias(place, down), out.width);
             const float weight = chosen.row(row)[2 * rank + 1];
             for (std::int64_t i = 0; i < out.width; ++i) y[i] += weight * expert[i];
         }

@@ -48,6 +48,11 @@ Status read_hf(const JsonCursor& config, ModelConfig& c) {
 Status read_gguf(const GgufKeys& keys, ModelConfig& c) {
     HEARTH_TRY(const std::int64_t window, keys.integer("attention.sliding_window", kContextMax));
     c.window = static_cast<int>(window);
+    HEARTH_TRY(const std::string name, keys.file().string("general.architecture"));
+    if (name == "gemma-embedding") {  // half of the window on each side
+        c.bidirectional = c.headless = true;
+        c.window = std::max(1, c.window / 2);
+    }
     for (int i = 0; i < c.n_layers; ++i) c.sliding.push_back((i + 1) % 6 != 0);
     RopeConfig local;
     HEARTH_TRY(local.theta, keys.number_or("rope.freq_base_swa", 10000));
@@ -82,7 +87,7 @@ extern const Architecture k_gemma3;
 const Architecture k_gemma3 = {.name = "gemma3",
                                .hf_class = "Gemma3ForCausalLM",
                                .model_types = "gemma3_text gemma3",
-                               .gguf_names = "gemma3",
+                               .gguf_names = "gemma3 gemma-embedding",
                                .head_dim_default = 256,
                                .kv_heads_default = 4,
                                .tied_default = true,
@@ -93,6 +98,6 @@ const Architecture k_gemma3 = {.name = "gemma3",
                                .read_gguf = read_gguf,
                                .gguf_modules = kModules,
                                .build = build,
-                               .notes = "text part; windows, two rotations"};
+                               .notes = "text part; windows, two rotations; EmbeddingGemma"};
 
 }  // namespace hearth::models

@@ -1,5 +1,6 @@
 // models/arch/nomic_bert.cpp - nomic-embed: BERT with rotations in place of positions, SwiGLU, and linears
-// without biases. Source: transformers, models/nomic_bert/modeling_nomic_bert.py.
+// without biases; version 2 has GELU, biases and experts in every second layer. Sources: transformers,
+// models/nomic_bert/modeling_nomic_bert.py; nomic-ai/nomic-bert-2048, modeling_hf_nomic_bert.py.
 #include "models/architecture.h"
 #include "models/blocks.h"
 
@@ -31,11 +32,38 @@ Status read_hf(const JsonCursor& config, ModelConfig& c) {
     if (other)
         return fail(
             Fault::unsupported,
-            "{}: expected nomic-embed-text 1 or 1.5: SwiGLU, norms after each sum, no biases, no experts",
+            "{}: expected nomic-embed-text 1 or 1.5: SwiGLU, norms after each sum, no biases, no experts "
+            "(version 2 runs as GGUF)",
             config.where());
     HEARTH_TRY(c.type_vocab, config.integer_or("type_vocab_size", 2, 1, kVocabSizeMax));
     c.bidirectional = c.headless = true;
     return {};
+}
+
+// The tensors tell which version it is.
+Status read_gguf(const GgufKeys& keys, ModelConfig& c) {
+    HEARTH_TRY_STATUS(read_gguf_encoder(keys, c));
+    c.attention_bias = keys.has_tensor("blk.0.attn_qkv.bias");
+    c.gated_mlp = keys.has_tensor("blk.0.ffn_gate.weight");
+    c.mlp_bias = keys.has_tensor("blk.0.ffn_up.bias");
+    if (!keys.has("expert_count")) return {};
+    HEARTH_TRY_STATUS(read_gguf_router(keys, c));
+    HEARTH_TRY(c.router.renormalise, keys.boolean_or("expert_weights_norm", false));
+    return {};
+}
+
+ValueId mlp_of(ProgramBuilder& b, const ModelConfig& c, ValueId x) {
+    if (c.is_sparse(b.layer()))
+        return routed_experts(b, c, x, {.gated = false, .activation = Activation::gelu_erf});
+    if (!c.gated_mlp) {
+        const ValueId up = b.linear("up", x, "mlp.fc1", Role::ffn_up, c.d_ff, c.mlp_bias);
+        return b.linear("h", b.activate("up", up, Activation::gelu_erf), "mlp.fc2", Role::ffn_down, c.d_model,
+                        c.mlp_bias);
+    }
+    const int gate_up = b.new_fused_group();
+    const ValueId up = b.linear("up", x, "mlp.fc11", Role::ffn_up, c.d_ff, c.mlp_bias, gate_up);
+    const ValueId gate = b.linear("gate", x, "mlp.fc12", Role::ffn_gate, c.d_ff, c.mlp_bias, gate_up);
+    return b.linear("h", b.swiglu("gate", gate, up), "mlp.fc2", Role::ffn_down, c.d_model, c.mlp_bias);
 }
 
 Program build(const ModelConfig& c) {
@@ -49,18 +77,15 @@ Program build(const ModelConfig& c) {
     b.layer_norm(x, x, "model.emb_ln", true);
     for (int i = 0; i < c.n_layers; ++i) {
         b.begin_layer(i);
-        const ValueId qkv = b.linear("qkv", x, "attn.Wqkv", Role::attn_q, 3 * width, false);
+        const ValueId qkv = b.linear("qkv", x, "attn.Wqkv", Role::attn_q, 3 * width, c.attention_bias);
         const ValueId q = b.view("q", qkv, 0, width), k = b.view("k", qkv, width, width);
         const ValueId v = b.view("v", qkv, 2 * width, width);
         b.rope(q, rope);
         b.rope(k, rope);
         const ValueId attended = b.attention("attended", q, k, v, shape);
-        b.add(x, b.linear("h", attended, "attn.out_proj", Role::attn_output, c.d_model, false));
+        b.add(x, b.linear("h", attended, "attn.out_proj", Role::attn_output, c.d_model, c.output_bias));
         b.layer_norm(x, x, "norm1", true);
-        const int gate_up = b.new_fused_group();
-        const ValueId up = b.linear("up", x, "mlp.fc11", Role::ffn_up, c.d_ff, false, gate_up);
-        const ValueId gate = b.linear("gate", x, "mlp.fc12", Role::ffn_gate, c.d_ff, false, gate_up);
-        b.add(x, b.linear("h", b.swiglu("gate", gate, up), "mlp.fc2", Role::ffn_down, c.d_model, false));
+        b.add(x, mlp_of(b, c, x));
         b.layer_norm(x, x, "norm2", true);
     }
     b.begin_layer(kNone);
@@ -75,6 +100,7 @@ constexpr ModuleNames kModules[] = {
     {"norm1", "attn_output_norm"},
     {"mlp.fc11", "ffn_up"},
     {"mlp.fc12", "ffn_gate"},
+    {"mlp.fc1", "ffn_up"},
     {"mlp.fc2", "ffn_down"},
     {"norm2", "layer_output_norm"},
 };
@@ -82,21 +108,22 @@ constexpr ModuleNames kModules[] = {
 }  // namespace
 
 extern const Architecture k_nomic_bert;
-const Architecture k_nomic_bert = {.name = "nomic_bert",
-                                   .hf_class = "NomicBertModel",
-                                   .model_types = "nomic_bert",
-                                   .gguf_names = "nomic-bert",
-                                   .tied_default = true,
-                                   .eps_default = 1e-12,
-                                   .theta_default = 1000,
-                                   .embedding_module = "embeddings.word_embeddings",
-                                   .layers_prefix = "encoder.layers.",
-                                   .eps_key = "layer_norm_eps",
-                                   .published_keys = kPublishedKeys,
-                                   .read_hf = read_hf,
-                                   .read_gguf = read_gguf_encoder,
-                                   .gguf_modules = kModules,
-                                   .build = build,
-                                   .notes = "embeddings: nomic-embed-text"};
+const Architecture k_nomic_bert = {
+    .name = "nomic_bert",
+    .hf_class = "NomicBertModel",
+    .model_types = "nomic_bert",
+    .gguf_names = "nomic-bert nomic-bert-moe",
+    .tied_default = true,
+    .eps_default = 1e-12,
+    .theta_default = 1000,
+    .embedding_module = "embeddings.word_embeddings",
+    .layers_prefix = "encoder.layers.",
+    .eps_key = "layer_norm_eps",
+    .published_keys = kPublishedKeys,
+    .read_hf = read_hf,
+    .read_gguf = read_gguf,
+    .gguf_modules = kModules,
+    .build = build,
+    .notes = "embeddings: nomic-embed-text 1 and 1.5; version 2 (experts) as GGUF"};
 
 }  // namespace hearth::models
