@@ -6,6 +6,7 @@
 #include <new>
 
 #include "text/jinja/error.h"
+#include "text/jinja/integer.h"
 #include "text/jinja/interpreter.h"
 #include "text/jinja/parser.h"
 #include "text/utf8.h"
@@ -35,7 +36,7 @@ Value to_value(const Json& json, Author author) {
         case boost::json::kind::int64:
             return Value(std::int64_t{json.get_int64()});
         case boost::json::kind::uint64:
-            jinja::raise("expected integers of at most 64 bits, saw {}", json.get_uint64());
+            return jinja::integer_of_unsigned(json.get_uint64());
         case boost::json::kind::double_:
             return Value(json.get_double());
         case boost::json::kind::string:

@@ -317,7 +317,12 @@ TEST(HostileTemplate, BudgetsStopIt) {
         "{{ [0] * 10**9 }}",
         "{{ 'A' * 10**18 }}",
         "{{ [1, 2] * 9223372036854775807 }}",
-        "{{ 10 ** 10 ** 10 }}",
+        "{{ 10 ** (10 ** 10) }}",
+        "{{ 2 ** (2 ** 70) }}",
+        "{{ (-2) ** 1048576 }}",
+        "{{ range(-(2 ** 70), 2 ** 70) }}",
+        "{% set ns = namespace(n=2) %}{% for i in range(64) %}{% set ns.n = ns.n * ns.n %}{% endfor %}",
+        "{% set n = 3 ** 600000 %}{% for i in range(1000) %}{% set m = n // 7 ** 100000 %}{% endfor %}",
         "{{ 'x'.center(10**12) }}",
         "{{ 'x'.zfill(10**12) }}",
         "{{ '%1000000000d' % 1 }}",
@@ -433,13 +438,8 @@ TEST(HostileTemplate, OutsideDataIsOnlyData) {
     const std::string content = "{{ 1 + 1 }}{% for %}\u0000<|im_end|>";
     EXPECT_EQ(parsed->render({{"messages", {{{"content", content}}}}}).value().text, content);
     EXPECT_EQ(parsed->render("no object").error().fault, Fault::usage);
-    EXPECT_EQ(parsed->render({{"messages", {{{"content", 18446744073709551615u}}}}}).error().fault,
-              Fault::usage);
-    EXPECT_FALSE(render("{{ 10000000000000000000 }}").has_value());  // integers have 64 bits
-    EXPECT_FALSE(render("{{ 9223372036854775807 + 1 }}").has_value());
-    EXPECT_FALSE(render("{{ -(-9223372036854775807 - 1) }}").has_value());
-    EXPECT_FALSE(render("{{ (-9223372036854775807 - 1) // -1 }}").has_value());
-    EXPECT_EQ(render("{{ (-9223372036854775807 - 1) % -1 }}").value(), "0");
+    EXPECT_EQ(parsed->render({{"messages", {{{"content", 18446744073709551615u}}}}}).value().text,
+              "18446744073709551615");
 }
 
 }  // namespace

@@ -49,7 +49,7 @@ TEST(Jinja, RendersProbesAsJinja2) {
             EXPECT_EQ(*text, std::string(probe.at(1).get_string())) << source;
         }
     }
-    EXPECT_GT(fixture.at("probes").get_array().size(), 800u);
+    EXPECT_GT(fixture.at("probes").get_array().size(), 1100u);
 }
 
 TEST(Jinja, RendersGeneratedExpressionsAsJinja2) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "text/jinja/error.h"
+#include "text/jinja/integer.h"
 #include "text/jinja/objects.h"
 
 namespace hearth::text::jinja {
@@ -53,7 +54,9 @@ Value index(Interpreter&, const Value& self, const Arguments& arguments) {
     const auto size = static_cast<std::int64_t>(all.size());
     const auto bound = [&](const std::optional<Value>& v, std::int64_t fallback) {
         if (!v) return fallback;
-        const std::int64_t at = as_integer(*v, "index");
+        if (!v->is_integer() && !v->is_boolean())
+            raise("slice indices must be integers or have an __index__ method");
+        const std::int64_t at = integer_clamped(*v);
         return std::clamp<std::int64_t>(at < 0 ? at + size : at, 0, size);
     };
     const std::int64_t stop = bound(b[2], size);
@@ -68,30 +71,37 @@ Value index(Interpreter&, const Value& self, const Arguments& arguments) {
 Value is_integer(Interpreter&, const Value& self, const Arguments&) {
     return Value(std::floor(self.number()) == self.number());
 }
-Value bit_length(Interpreter&, const Value& self, const Arguments&) {
-    const std::int64_t n = self.integer();
-    auto magnitude = n < 0 ? ~static_cast<std::uint64_t>(n) + 1 : static_cast<std::uint64_t>(n);
-    std::int64_t bits = 0;
-    for (; magnitude > 0; magnitude >>= 1) ++bits;
-    return Value(bits);
+Value bit_length(Interpreter&, const Value& self, const Arguments& arguments) {
+    bind(arguments, "bit_length", {});
+    return Value(integer_bit_length(self));
 }
-
+Value bit_count(Interpreter&, const Value& self, const Arguments& arguments) {
+    bind(arguments, "bit_count", {});
+    return Value(integer_bit_count(self));
+}
 Value conjugate(Interpreter&, const Value& self, const Arguments& arguments) {
     bind(arguments, "conjugate", {});
-    return self.is_float() ? self : Value(self.integer());
+    return self.is_boolean() ? Value(self.integer()) : self;
 }
 Value as_integer_ratio(Interpreter&, const Value& self, const Arguments& arguments) {
     bind(arguments, "as_integer_ratio", {});
-    return Value::tuple({Value(self.integer()), Value(std::int64_t{1})});
+    if (self.is_float()) {
+        auto [numerator, denominator] = integer_ratio(self.number());
+        return Value::tuple({std::move(numerator), std::move(denominator)});
+    }
+    return Value::tuple({self.is_boolean() ? Value(self.integer()) : self, Value(std::int64_t{1})});
 }
 
 using Table = std::pair<std::string_view, Fn>;
 constexpr Table kDictMethods[] = {
     {"keys", keys}, {"values", values}, {"items", items}, {"get", get}, {"copy", copy}};
 constexpr Table kListMethods[] = {{"count", count}, {"index", index}, {"copy", copy}};
-constexpr Table kFloatMethods[] = {{"is_integer", is_integer}, {"conjugate", conjugate}};
-constexpr Table kIntegerMethods[] = {
-    {"bit_length", bit_length}, {"conjugate", conjugate}, {"as_integer_ratio", as_integer_ratio}};
+constexpr Table kFloatMethods[] = {
+    {"is_integer", is_integer}, {"conjugate", conjugate}, {"as_integer_ratio", as_integer_ratio}};
+constexpr Table kIntegerMethods[] = {{"bit_length", bit_length},
+                                     {"bit_count", bit_count},
+                                     {"conjugate", conjugate},
+                                     {"as_integer_ratio", as_integer_ratio}};
 
 template <std::size_t kSize>
 Fn find_in(const Table (&table)[kSize], std::string_view name) {

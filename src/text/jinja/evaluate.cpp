@@ -247,10 +247,16 @@ std::optional<Value> python_attribute(const Value& object, std::string_view name
         return Value(std::shared_ptr<Object>(std::make_shared<Function>(name, method, object)));
     if (object.is_number()) {
         const bool whole = !object.is_float();
-        if (name == "real") return whole ? Value(object.integer()) : object;
+        if (name == "real") return object.is_boolean() ? Value(object.integer()) : object;
         if (name == "imag") return whole ? Value(std::int64_t{0}) : Value(0.0);
-        if (whole && name == "numerator") return Value(object.integer());
+        if (whole && name == "numerator") return object.is_boolean() ? Value(object.integer()) : object;
         if (whole && name == "denominator") return Value(std::int64_t{1});
+    }
+    if (object.is_sequence() && object.sequence().kind == SequenceKind::range) {
+        const RangeBounds& range = *object.sequence().range;
+        if (name == "start") return range.start;
+        if (name == "stop") return range.stop;
+        if (name == "step") return range.step;
     }
     if (object.is_sequence() && object.sequence().is_group && (name == "grouper" || name == "list"))
         return object.sequence().items[name == "list" ? 1 : 0];
@@ -273,6 +279,7 @@ std::optional<Value> python_item(const Value& object, const Value& key) {
                                                       object.sequence().kind == SequenceKind::tuple ||
                                                       object.sequence().kind == SequenceKind::range));
     if (!indexed || !(key.is_integer() || key.is_boolean())) return std::nullopt;
+    if (key.is_big()) return std::nullopt;
     return element(object, key.integer());
 }
 

@@ -258,7 +258,7 @@ ExpressionPtr ExpressionParser::primary() {
             return node;
         }
         case TokenKind::integer:
-            node->constant = Value(token.integer);
+            node->constant = token.integer;
             next();
             return node;
         case TokenKind::number:
@@ -401,7 +401,7 @@ ExpressionPtr ExpressionParser::subscript(ExpressionPtr node) {
         }
         if (current().kind != TokenKind::integer) fail_here("a name or a number");
         auto index = make(ExpressionKind::constant);
-        index->constant = Value(current().integer);
+        index->constant = current().integer;
         next();
         result->items.push_back(std::move(index));
         return result;

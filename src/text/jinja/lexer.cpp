@@ -8,6 +8,7 @@
 
 #include "base/limits.h"
 #include "text/jinja/error.h"
+#include "text/jinja/integer.h"
 #include "text/quote.h"
 #include "text/unicode.h"
 #include "text/utf8.h"
@@ -330,10 +331,13 @@ class Lexer {
             }
         }
         push(TokenKind::integer, digits);
-        const auto parsed =
-            std::from_chars(digits.data(), digits.data() + digits.size(), tokens_.back().integer, base);
-        if (parsed.ec != std::errc())
-            raise(Fault::unsupported, line_, "expected an integer of at most 64 bits, saw {}", digits);
+        auto value = integer_of_digits(digits, base);
+        if (!value)
+            raise(Fault::unsupported, line_,
+                  "Exceeds the limit ({} digits) for integer string conversion: value has {} digits; use "
+                  "sys.set_int_max_str_digits() to increase the limit",
+                  kIntegerDigitsMax, digits.size());
+        tokens_.back().integer = *std::move(value);
         advance(end - at_);
     }
 

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "text/jinja/value.h"
+
 namespace hearth::text::jinja {
 
 enum class TokenKind : std::uint8_t {
@@ -27,7 +29,7 @@ enum class TokenKind : std::uint8_t {
 struct Token {
     TokenKind kind = TokenKind::end;
     std::string text;
-    std::int64_t integer = 0;
+    Value integer;
     double number = 0;
     int line = 1;
 };

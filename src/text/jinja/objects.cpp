@@ -5,6 +5,7 @@
 #include <array>
 
 #include "text/jinja/error.h"
+#include "text/jinja/integer.h"
 #include "text/jinja/operators.h"
 
 namespace hearth::text::jinja {
@@ -173,37 +174,35 @@ Value make_range(Interpreter& interpreter, const Value&, const Arguments& argume
     if (!arguments.named.empty()) raise("range() takes no keyword arguments");
     if (given.empty()) raise("range expected at least 1 argument, got 0");
     if (given.size() > 3) raise("range expected at most 3 arguments, got {}", given.size());
-    const auto number = [](const Value& v) {
+    for (const Value& v : given)
         if (!v.is_integer() && !v.is_boolean())
             raise("'{}' object cannot be interpreted as an integer", type_name(v));
-        return v.integer();
-    };
-    std::int64_t start = 0, stop = number(given[0]);
-    if (given.size() > 1) {
-        start = stop;
-        stop = number(given[1]);
-    }
-    const std::int64_t step = given.size() > 2 ? number(given[2]) : 1;
-    if (step == 0) raise("range() arg 3 must not be zero");
-    const auto low = static_cast<std::uint64_t>(step > 0 ? start : stop);
-    const auto high = static_cast<std::uint64_t>(step > 0 ? stop : start);
-    const auto by = step > 0 ? static_cast<std::uint64_t>(step) : ~static_cast<std::uint64_t>(step) + 1;
-    const bool empty = step > 0 ? start >= stop : start <= stop;
-    const std::uint64_t n = empty ? 0 : (high - low - 1) / by + 1;
-    if (n > kRangeMax)
-        raise(Fault::out_of_range, 0, "range: expected at most {} numbers, saw {}", kRangeMax, n);
-    interpreter.charge(n * sizeof(Value));
+    const Value zero(std::int64_t{0}), one(std::int64_t{1});
+    const auto whole = [](const Value& v) { return v.is_boolean() ? Value(v.integer()) : v; };
+    RangeBounds bounds{given.size() > 1 ? whole(given[0]) : zero, whole(given[given.size() > 1 ? 1 : 0]),
+                       given.size() > 2 ? whole(given[2]) : one};
+    if (equal(bounds.step, zero)) raise("range() arg 3 must not be zero");
+    const bool down = integer_is_negative(bounds.step);
+    const Value &low = down ? bounds.stop : bounds.start, &high = down ? bounds.start : bounds.stop;
     Values items;
-    items.reserve(n);
-    std::int64_t at = start;
-    for (std::uint64_t i = 0; i < n; ++i) {
-        items.emplace_back(at);
-        if (i + 1 < n) at += step;
+    if (compare(low, high) < 0) {
+        const auto compute = [&](Op op, const Value& a, const Value& b) {
+            return integer_arithmetic(interpreter, op, a, b);
+        };
+        const Value gap = compute(Op::sub, compute(Op::sub, high, low), one);
+        const Value n = compute(Op::add, compute(Op::floordiv, gap, integer_absolute(bounds.step)), one);
+        if (n.is_big()) raise(Fault::out_of_range, 0, "Python int too large to convert to C ssize_t");
+        if (n.integer() > kRangeMax)
+            raise(Fault::out_of_range, 0,
+                  "Range too big. The sandbox blocks ranges larger than MAX_RANGE ({}).", kRangeMax);
+        const auto count = static_cast<std::size_t>(n.integer());
+        interpreter.charge(count * sizeof(Value));
+        items.reserve(count);
+        items.push_back(bounds.start);
+        while (items.size() < count) items.push_back(compute(Op::add, items.back(), bounds.step));
     }
     Value range = Value::sequence(SequenceKind::range, std::move(items));
-    range.sequence().start = start;
-    range.sequence().stop = stop;
-    range.sequence().step = step;
+    range.sequence().range = std::make_shared<const RangeBounds>(std::move(bounds));
     return range;
 }
 

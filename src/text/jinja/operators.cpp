@@ -1,5 +1,4 @@
-// text/jinja/operators.cpp - Python's arithmetic on the values of value.h. Integers have 64 bits; beyond is
-// an error.
+// text/jinja/operators.cpp - Python's operators on the values of value.h; integers alone are integer.cpp's.
 #include "text/jinja/operators.h"
 
 #include <algorithm>
@@ -7,6 +6,7 @@
 
 #include "base/limits.h"
 #include "text/jinja/error.h"
+#include "text/jinja/integer.h"
 #include "text/utf8.h"
 
 namespace hearth::text::jinja {
@@ -31,55 +31,6 @@ std::string_view spelling(Op op) {
     }
 }
 
-[[noreturn]] void too_large() {
-    raise(Fault::out_of_range, 0, "expected integers of at most 64 bits, saw a larger one");
-}
-
-std::int64_t integer_power(std::int64_t base, std::int64_t exponent) {
-    std::int64_t result = 1;
-    while (exponent > 0) {
-        if ((exponent & 1) != 0 && __builtin_mul_overflow(result, base, &result)) too_large();
-        exponent >>= 1;
-        if (exponent > 0 && __builtin_mul_overflow(base, base, &base)) too_large();
-    }
-    return result;
-}
-
-Value integer_arithmetic(Op op, std::int64_t a, std::int64_t b) {
-    std::int64_t result = 0;
-    switch (op) {
-        case Op::add:
-            if (__builtin_add_overflow(a, b, &result)) too_large();
-            return Value(result);
-        case Op::sub:
-            if (__builtin_sub_overflow(a, b, &result)) too_large();
-            return Value(result);
-        case Op::mul:
-            if (__builtin_mul_overflow(a, b, &result)) too_large();
-            return Value(result);
-        case Op::div:
-            if (b == 0) raise("division by zero");
-            return Value(static_cast<double>(a) / static_cast<double>(b));
-        case Op::floordiv:
-        case Op::mod: {
-            if (b == 0) raise("integer {} by zero", op == Op::mod ? "modulo" : "division or modulo");
-            if (b == -1) {  // the one quotient that can overflow
-                if (op == Op::mod) return Value(std::int64_t{0});
-                if (__builtin_sub_overflow(std::int64_t{0}, a, &result)) too_large();
-                return Value(result);
-            }
-            const std::int64_t quotient = a / b, rest = a % b;
-            const bool adjust = rest != 0 && (rest < 0) != (b < 0);
-            if (op == Op::floordiv) return Value(quotient - (adjust ? 1 : 0));
-            return Value(adjust ? rest + b : rest);
-        }
-        default:
-            if (b >= 0) return Value(integer_power(a, b));
-            if (a == 0) raise("0.0 cannot be raised to a negative power");
-            return Value(std::pow(static_cast<double>(a), static_cast<double>(b)));
-    }
-}
-
 Value float_arithmetic(Op op, double a, double b) {
     switch (op) {
         case Op::add:
@@ -93,7 +44,7 @@ Value float_arithmetic(Op op, double a, double b) {
             return Value(a / b);
         case Op::floordiv:
         case Op::mod: {
-            if (b == 0) raise("float divmod() by zero");
+            if (b == 0) raise("float {}", op == Op::mod ? "modulo" : "floor division by zero");
             double rest = std::fmod(a, b);
             double quotient = (a - rest) / b;
             if (rest != 0 && (rest < 0) != (b < 0)) {
@@ -112,7 +63,7 @@ Value float_arithmetic(Op op, double a, double b) {
             if (a < 0 && std::floor(b) != b) raise("expected a real number, saw a root of a negative one");
             const double result = std::pow(a, b);
             if (std::isinf(result) && !std::isinf(a) && !std::isinf(b))
-                raise("Numerical result out of range");
+                raise("(34, 'Numerical result out of range')");
             return Value(result);
         }
     }
@@ -165,13 +116,17 @@ Value add(Interpreter& interpreter, const Value& a, const Value& b) {
 }  // namespace
 
 namespace {
+std::int64_t index_of(const Value& value) {
+    if (value.is_big()) raise("cannot fit 'int' into an index-sized integer");
+    return value.integer();
+}
 std::string_view python_name(const Value& value) { return value.is_text() ? "str" : type_name(value); }
 }  // namespace
 
 Value binary(Interpreter& interpreter, Op op, const Value& a, const Value& b) {
     if (a.is_number() && b.is_number()) {
         if (a.is_float() || b.is_float()) return float_arithmetic(op, a.number(), b.number());
-        return integer_arithmetic(op, a.integer(), b.integer());
+        return integer_arithmetic(interpreter, op, a, b);
     }
     if (a.is_undefined()) raise("{}", a.why_undefined());
     if (op == Op::mod && a.is_text()) return Value(format_percent(interpreter, a, b), a.is_markup());
@@ -185,8 +140,8 @@ Value binary(Interpreter& interpreter, Op op, const Value& a, const Value& b) {
         const auto repeats = [](const Value& x, const Value& n) {
             return (x.is_text() || is_list_or_tuple(x)) && (n.is_integer() || n.is_boolean());
         };
-        if (repeats(a, b)) return repeat(interpreter, a, b.integer());
-        if (repeats(b, a)) return repeat(interpreter, b, a.integer());
+        if (repeats(a, b)) return repeat(interpreter, a, index_of(b));
+        if (repeats(b, a)) return repeat(interpreter, b, index_of(a));
     }
     if (op == Op::add && (a.is_text() || is_list_or_tuple(a)))
         raise("can only concatenate {} (not \"{}\") to {}", python_name(a), type_name(b), python_name(a));
@@ -199,7 +154,7 @@ Value binary(Interpreter& interpreter, Op op, const Value& a, const Value& b) {
 
 Value negate(const Value& value) {
     if (value.is_float()) return Value(-value.number());
-    if (value.is_number()) return integer_arithmetic(Op::sub, 0, value.integer());
+    if (value.is_number()) return integer_negated(value);
     if (value.is_undefined()) raise("{}", value.why_undefined());
     raise("bad operand type for unary -: '{}'", type_name(value));
 }
@@ -228,7 +183,7 @@ struct Bounds {
 // Python's slice.indices.
 Bounds slice_bounds(std::int64_t length, const Value& start, const Value& stop, const Value& step) {
     const auto given = [](const Value& v) { return !v.is_none(); };
-    const auto number = [](const Value& v) { return v.integer(); };
+    const auto number = integer_clamped;
     const std::int64_t by = given(step) ? number(step) : 1;
     if (by == 0) raise("slice step cannot be zero");
     const std::int64_t low = by < 0 ? -1 : 0, high = by < 0 ? length - 1 : length;
@@ -306,15 +261,14 @@ Value slice(Interpreter& interpreter, const Value& container, const Value& start
     const Sequence& from = container.sequence();
     Value part = Value::sequence(from.kind, std::move(out));
     if (from.kind == SequenceKind::range) {
-        const auto times = [](std::int64_t a, std::int64_t b) {
-            std::int64_t product = 0;
-            if (__builtin_mul_overflow(a, b, &product))
-                raise("expected integers of at most 64 bits, saw more");
-            return product;
+        const auto at = [&](std::int64_t index) {
+            const Value steps = integer_arithmetic(interpreter, Op::mul, Value(index), from.range->step);
+            return integer_arithmetic(interpreter, Op::add, from.range->start, steps);
         };
-        part.sequence().start = from.start + times(bounds.start, from.step);
-        part.sequence().stop = from.start + times(bounds.stop, from.step);
-        part.sequence().step = times(from.step, bounds.step);
+        const Value by = step.is_none() ? Value(std::int64_t{1}) : step;
+        part.sequence().range = std::make_shared<const RangeBounds>(
+            RangeBounds{at(bounds.start), at(bounds.stop),
+                        integer_arithmetic(interpreter, Op::mul, from.range->step, by)});
     }
     return part;
 }

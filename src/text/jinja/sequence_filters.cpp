@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "text/jinja/error.h"
 #include "text/jinja/filters.h"
+#include "text/jinja/integer.h"
 #include "text/jinja/operators.h"
 #include "text/jinja/text_tools.h"
 #include "text/unicode.h"
@@ -19,11 +20,6 @@ Values items_of(Interpreter& interpreter, const Value& value) {
     return items;
 }
 
-bool is_digits(std::string_view text) {
-    return !text.empty() && text.size() < 18 &&
-           std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
 // Follows "a.b.0" from an item: names and indices.
 class AttributePath {
   public:
@@ -34,8 +30,7 @@ class AttributePath {
             return;
         }
         for (const std::string_view part : split_text(attribute->text(), ".", -1, false))
-            parts_.push_back(is_digits(part) ? Value(static_cast<std::int64_t>(std::stoll(std::string(part))))
-                                             : Value(std::string(part)));
+            parts_.push_back(integer_of_digits(part, 10).value_or(Value(std::string(part))));
     }
     Value of(Interpreter& interpreter, Value item, const std::optional<Value>& fallback = {}) const {
         for (const Value& part : parts_) {
@@ -297,7 +292,7 @@ Value sum(Interpreter& interpreter, const Value& value, const Arguments& argumen
 
 Value batch(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
     const Binding b = bind(arguments, "batch", {"linecount", "fill_with"}, 1);
-    const std::int64_t width = as_integer(*b[0], "batch");
+    const std::int64_t width = clamped_integer(*b[0], "batch");
     const Values all = items_of(interpreter, value);
     Values out, row;
     for (const Value& item : all) {
@@ -319,7 +314,7 @@ Value batch(Interpreter& interpreter, const Value& value, const Arguments& argum
 
 Value slices(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
     const Binding b = bind(arguments, "slice", {"slices", "fill_with"}, 1);
-    const std::int64_t n = as_integer(*b[0], "slice");
+    const std::int64_t n = clamped_integer(*b[0], "slice");
     const Values all = items_of(interpreter, value);
     if (n == 0) raise("integer division or modulo by zero");
     if (n < 0) return generator({});

@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "text/jinja/error.h"
 #include "text/jinja/filters.h"
+#include "text/jinja/integer.h"
 #include "text/jinja/operators.h"
 #include "text/jinja/text_tools.h"
 #include "text/quote.h"
@@ -89,9 +90,7 @@ Value indent(Interpreter& interpreter, const Value& value, const Arguments& argu
     if (b[0] && b[0]->is_text()) {
         by = *b[0];
     } else if (b[0]) {
-        const std::int64_t width = std::max<std::int64_t>(as_integer(*b[0], "indent: width"), 0);
-        interpreter.check_size(static_cast<std::uint64_t>(width));
-        by = Value(std::string(static_cast<std::size_t>(width), ' '));
+        by = binary(interpreter, Op::mul, Value(" "), *b[0]);
     }
     const bool first = b[1] && truthy(*b[1]), blank = b[2] && truthy(*b[2]);
     const std::string text = as_text(value, "indent") + "\n";  // as Jinja2: so that there is a line
@@ -114,11 +113,11 @@ Value indent(Interpreter& interpreter, const Value& value, const Arguments& argu
 
 Value truncate(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
     const Binding b = bind(arguments, "truncate", {"length", "killwords", "end", "leeway"});
-    const std::int64_t length = b[0] ? as_integer(*b[0], "truncate: length") : 255;
+    const std::int64_t length = b[0] ? clamped_integer(*b[0], "truncate: length") : 255;
     const bool kill = b[1] && truthy(*b[1]);
     const Value ending = b[2] ? *b[2] : Value("...");
     const std::string& end = as_text(ending, "truncate: end");
-    const std::int64_t leeway = b[3] && !b[3]->is_none() ? as_integer(*b[3], "truncate: leeway") : 5;
+    const std::int64_t leeway = b[3] && !b[3]->is_none() ? clamped_integer(*b[3], "truncate: leeway") : 5;
     if (length < text_length(end)) raise("expected length >= {}, got {}", text_length(end), length);
     if (leeway < 0) raise("expected leeway >= 0, got {}", leeway);
     const std::string& text = as_text(value, "truncate");
@@ -189,7 +188,7 @@ std::vector<std::string> wrap(std::string_view line, std::int64_t width, bool br
 Value wordwrap(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
     const Binding b =
         bind(arguments, "wordwrap", {"width", "break_long_words", "wrapstring", "break_on_hyphens"});
-    const std::int64_t width = b[0] ? as_integer(*b[0], "wordwrap: width") : 79;
+    const std::int64_t width = b[0] ? clamped_integer(*b[0], "wordwrap: width") : 79;
     if (width <= 0) raise("invalid width {} (must be > 0)", width);
     const bool break_long = !b[1] || truthy(*b[1]), at_hyphens = !b[3] || truthy(*b[3]);
     const std::string between = b[2] && !b[2]->is_none() ? as_text(*b[2], "wordwrap: wrapstring") : "\n";

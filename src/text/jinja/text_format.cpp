@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "text/jinja/error.h"
+#include "text/jinja/integer.h"
 #include "text/jinja/operators.h"
 #include "text/quote.h"
 #include "text/utf8.h"
@@ -102,33 +103,39 @@ std::string sign_of(bool negative, char wanted) {
     return negative ? "-" : wanted == '+' ? "+" : wanted == ' ' ? " " : "";
 }
 
-std::string format_integer(std::int64_t value, const Spec& spec) {
-    const auto magnitude =
-        value < 0 ? ~static_cast<std::uint64_t>(value) + 1 : static_cast<std::uint64_t>(value);
+char32_t character_of(std::int64_t value) {
+    if (value < 0 || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000))
+        raise("%c arg not in range(0x110000)");
+    return static_cast<char32_t>(value);
+}
+
+std::string format_integer(const Value& value, const Spec& spec) {
     const char type = spec.type == '\0' || spec.type == 'n' ? 'd' : spec.type;
+    const Value magnitude = integer_absolute(value);
     std::string digits, prefix;
     if (type == 'd') {
-        digits = fmt::format("{}", magnitude);
+        digits = integer_digits(magnitude, 10);
     } else if (type == 'x' || type == 'X') {
-        digits = type == 'x' ? fmt::format("{:x}", magnitude) : fmt::format("{:X}", magnitude);
+        digits = integer_digits(magnitude, 16);
         prefix = type == 'x' ? "0x" : "0X";
+        if (type == 'X') std::transform(digits.begin(), digits.end(), digits.begin(), ::toupper);
     } else if (type == 'o') {
-        digits = fmt::format("{:o}", magnitude);
+        digits = integer_digits(magnitude, 8);
         prefix = "0o";
     } else if (type == 'b') {
-        digits = fmt::format("{:b}", magnitude);
+        digits = integer_digits(magnitude, 2);
         prefix = "0b";
     } else if (type == 'c') {
-        if (magnitude > 0x10FFFF || (magnitude >= 0xD800 && magnitude < 0xE000))
-            raise("%c arg not in range(0x110000)");
-        append_code_point(digits, static_cast<char32_t>(magnitude));
+        if (value.is_big()) raise("Python int too large to convert to C long");
+        append_code_point(digits, character_of(value.integer()));
         return pad(digits, "", spec, '<');
     } else {
         raise("Unknown format code '{}' for object of type 'int'", type);
     }
     if (spec.precision >= 0) raise("Precision not allowed in integer format specifier");
     if (spec.group != '\0') digits = group_digits(digits, spec.group, type == 'd' ? 3 : 4);
-    return pad(digits, sign_of(value < 0, spec.sign) + (spec.alternate ? prefix : ""), spec, '>');
+    const std::string sign = sign_of(integer_is_negative(value), spec.sign);
+    return pad(digits, sign + (spec.alternate ? prefix : ""), spec, '>');
 }
 
 std::string format_float(double value, const Spec& spec) {
@@ -235,14 +242,12 @@ std::string percent_field(const Value& value, Spec spec, char type) {
     if (std::string_view("diuxXoc").find(type) == std::string_view::npos)
         raise("unsupported format character '{}'", type);
     spec.type = type == 'i' || type == 'u' ? 'd' : type;
-    if (value.is_float() && (std::isnan(value.number()) || std::abs(value.number()) > 9e18))
-        raise("cannot convert {} to integer", float_repr(value.number()));
-    const std::int64_t number =
-        value.is_float() ? static_cast<std::int64_t>(value.number()) : value.integer();
+    const Value number = value.is_float() ? integer_of_number(value.number()) : value;
+    if (type == 'c' && number.is_big()) raise("%c arg not in range(0x110000)");
     const int precision = std::exchange(spec.precision, -1);
     if (precision < 0) return format_integer(number, spec);
     Spec digits = spec;  // a precision is the least number of digits
-    digits.width = precision + (number < 0 ? 1 : 0);
+    digits.width = precision + (integer_is_negative(number) ? 1 : 0);
     digits.fill = "0";
     digits.align = '=';
     return pad(format_integer(number, digits), "", spec, '>');
@@ -266,7 +271,7 @@ std::string format_spec(const Value& value, std::string_view text) {
     }
     if (value.is_float() || (value.is_number() && is_float_type(spec.type)))
         return format_float(value.number(), spec);
-    if (value.is_number()) return format_integer(value.integer(), spec);
+    if (value.is_number()) return format_integer(value, spec);
     raise("unsupported format string passed to {}.__format__", type_name(value));
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "text/jinja/error.h"
+#include "text/jinja/integer.h"
 #include "text/jinja/objects.h"
 #include "text/jinja/operators.h"
 #include "text/jinja/text_tools.h"
@@ -124,7 +125,10 @@ Range range_of(Interpreter& interpreter, const Value& self, const std::optional<
     const Value from = start ? *start : Value::none(), to = end ? *end : Value::none();
     if (from.is_none() && to.is_none()) return {self.text(), 0, true};
     const std::int64_t size = text_length(self.text());
-    std::int64_t first = from.is_none() ? 0 : as_integer(from, "start");
+    for (const Value* bound : {&from, &to})
+        if (!bound->is_none() && !bound->is_integer() && !bound->is_boolean())
+            raise("slice indices must be integers or None or have an __index__ method");
+    std::int64_t first = from.is_none() ? 0 : integer_clamped(from);
     if (first < 0) first = std::max<std::int64_t>(first + size, 0);
     return {slice(interpreter, self, from, to, Value::none()).text(), first, first <= size};
 }
@@ -219,6 +223,7 @@ Value zfill(Interpreter& interpreter, const Value& self, const Arguments& argume
 
 Value expandtabs(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
     const Binding b = bind(arguments, "expandtabs", {"tabsize"});
+    if (b[0] && b[0]->is_big()) raise("Python int too large to convert to C int");
     const std::int64_t size = b[0] ? as_integer(*b[0], "tabsize") : 8;
     if (size > 1 << 16) raise(Fault::out_of_range, 0, "expected a tab size up to {}, saw {}", 1 << 16, size);
     QuotedText out;

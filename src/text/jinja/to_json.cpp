@@ -4,6 +4,7 @@
 
 #include "text/jinja/error.h"
 #include "text/jinja/filters.h"
+#include "text/jinja/integer.h"
 #include "text/jinja/operators.h"
 #include "text/utf8.h"
 
@@ -43,7 +44,7 @@ class Writer {
         } else if (value.is_boolean()) {
             out.append(value.boolean() ? "true" : "false");
         } else if (value.is_integer()) {
-            out.append(std::to_string(value.integer()));
+            out.append(integer_text(value));
         } else if (value.is_float()) {
             out.append(number(value.number()));
         } else if (value.is_text()) {
@@ -131,7 +132,7 @@ class Writer {
         if (value.is_text()) return value;
         if (value.is_none()) return Value("null");
         if (value.is_boolean()) return Value(value.boolean() ? "true" : "false");
-        if (value.is_integer()) return Value(std::to_string(value.integer()));
+        if (value.is_integer()) return Value(integer_text(value));
         if (value.is_float()) return Value(number(value.number()));
         raise("keys must be str, int, float, bool or None, not {}", type_name(value));
     }

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/limits.h"
 #include "text/jinja/error.h"
+#include "text/jinja/integer.h"
 #include "text/unicode.h"
 #include "text/utf8.h"
 
@@ -93,9 +94,9 @@ Author author_of(const Value& value) {
 }
 
 std::int64_t Value::integer() const {
+    if (is_big()) raise("Python int too large to convert to C ssize_t");
     return is_boolean() ? (boolean() ? 1 : 0) : std::get<std::int64_t>(data_);
 }
-double Value::number() const { return is_float() ? std::get<double>(data_) : static_cast<double>(integer()); }
 std::string Value::why_undefined() const {
     const auto& why = std::get<Undefined>(data_).why;
     return why ? *why : "a value is undefined";
@@ -142,7 +143,7 @@ std::string_view type_name(const Value& value) {
 bool truthy(const Value& value) {
     if (value.is_undefined() || value.is_none()) return false;
     if (value.is_boolean()) return value.boolean();
-    if (value.is_integer()) return value.integer() != 0;
+    if (value.is_integer()) return value.is_big() || value.integer() != 0;
     if (value.is_float()) return value.number() != 0;
     if (value.is_text()) return !value.text().empty();
     if (value.is_sequence())
@@ -152,11 +153,6 @@ bool truthy(const Value& value) {
 }
 
 namespace {
-
-bool numbers_equal(const Value& a, const Value& b) {
-    if (!a.is_float() && !b.is_float()) return a.integer() == b.integer();
-    return a.number() == b.number();
-}
 
 bool listlike(const Value& value) {
     return value.is_sequence() &&
@@ -189,11 +185,7 @@ bool equal(const Value& a, const Value& b) {
 }
 
 int compare(const Value& a, const Value& b, std::string_view op) {
-    if (a.is_number() && b.is_number()) {
-        if (!a.is_float() && !b.is_float())
-            return a.integer() < b.integer() ? -1 : a.integer() > b.integer() ? 1 : 0;
-        return a.number() < b.number() ? -1 : a.number() > b.number() ? 1 : 0;
-    }
+    if (a.is_number() && b.is_number()) return compare_numbers(a, b);
     if (a.is_text() && b.is_text()) return a.text().compare(b.text());  // UTF-8 sorts as its code points do
     if (listlike(a) && listlike(b) && a.sequence().kind == b.sequence().kind) {
         const Values &x = a.sequence().items, &y = b.sequence().items;
@@ -263,8 +255,11 @@ void append_sequence(QuotedText& out, const Sequence& sequence) {
             out.append(sequence.items.size() == 1 ? ",)" : ")");
             return;
         case SequenceKind::range:
-            out.append(fmt::format("range({}, {}", sequence.start, sequence.stop));
-            out.append(sequence.step == 1 ? std::string(")") : fmt::format(", {})", sequence.step));
+            out.append("range(" + integer_text(sequence.range->start) + ", " +
+                       integer_text(sequence.range->stop));
+            out.append(equal(sequence.range->step, Value(std::int64_t{1}))
+                           ? ")"
+                           : ", " + integer_text(sequence.range->step) + ")");
             return;
         case SequenceKind::keys:
         case SequenceKind::values:
@@ -313,7 +308,7 @@ void append_repr(QuotedText& out, const Value& value) {
     else if (value.is_boolean())
         out.append(value.boolean() ? "True" : "False");
     else if (value.is_integer())
-        out.append(std::to_string(value.integer()));
+        out.append(integer_text(value));
     else if (value.is_float())
         out.append(float_repr(value.number()));
     else if (value.is_text())
@@ -345,13 +340,7 @@ std::string to_text(const Value& value) {
 
 std::size_t ValueHash::operator()(const Value& value) const {
     if (value.is_text()) return std::hash<std::string>()(value.text());
-    if (value.is_number()) {  // 1, 1.0 and True are one key
-        const double number = value.number();
-        if (value.is_float() && (std::floor(number) != number || std::abs(number) > 9e18))
-            return std::hash<double>()(number);
-        return std::hash<std::int64_t>()(value.is_float() ? static_cast<std::int64_t>(number)
-                                                          : value.integer());
-    }
+    if (value.is_number()) return number_hash(value);  // 1, 1.0 and True are one key
     if (value.is_sequence() && value.sequence().kind == SequenceKind::tuple) {
         std::size_t hash = 0x345678;
         for (const Value& item : value.sequence().items) hash = hash * 1'000'003 ^ (*this)(item);

@@ -19,6 +19,7 @@ namespace hearth::text::jinja {
 
 class Value;
 class Interpreter;
+struct BigInteger;  // integer.cpp's own
 using Values = std::vector<Value>;
 
 // Arguments of a call, stars unpacked.
@@ -61,6 +62,7 @@ class Value {
     explicit Value(const char* text) : Value(std::string(text)) {}
     explicit Value(std::shared_ptr<const Dict> dict) : data_(std::move(dict)) {}
     explicit Value(std::shared_ptr<Object> object) : data_(std::move(object)) {}
+    explicit Value(std::shared_ptr<const BigInteger> integer) : data_(std::move(integer)) {}
     static Value none() { return Value(None{}); }
     // `why` is what using it says: "'x' is undefined".
     static Value undefined(std::string why) {
@@ -73,9 +75,12 @@ class Value {
     [[nodiscard]] bool is_undefined() const { return std::holds_alternative<Undefined>(data_); }
     [[nodiscard]] bool is_none() const { return std::holds_alternative<None>(data_); }
     [[nodiscard]] bool is_boolean() const { return std::holds_alternative<bool>(data_); }
-    [[nodiscard]] bool is_integer() const {
-        return std::holds_alternative<std::int64_t>(data_);
-    }  // not boolean
+    [[nodiscard]] bool is_integer() const {  // not boolean
+        return std::holds_alternative<std::int64_t>(data_) || is_big();
+    }
+    [[nodiscard]] bool is_big() const {  // an integer beyond 64 bits: see integer.h
+        return std::holds_alternative<std::shared_ptr<const BigInteger>>(data_);
+    }
     [[nodiscard]] bool is_float() const { return std::holds_alternative<double>(data_); }
     [[nodiscard]] bool is_number() const { return is_boolean() || is_integer() || is_float(); }
     [[nodiscard]] bool is_text() const { return std::holds_alternative<Text>(data_); }
@@ -88,8 +93,13 @@ class Value {
 
     // Each needs its kind.
     [[nodiscard]] bool boolean() const { return std::get<bool>(data_); }
-    [[nodiscard]] std::int64_t integer() const;  // booleans too
-    [[nodiscard]] double number() const;         // integers and booleans too
+    // Booleans too. Throws TemplateError beyond 64 bits.
+    [[nodiscard]] std::int64_t integer() const;
+    // Integers and booleans too, rounded. Throws TemplateError for those beyond all doubles.
+    [[nodiscard]] double number() const;
+    [[nodiscard]] const BigInteger& big() const {
+        return *std::get<std::shared_ptr<const BigInteger>>(data_);
+    }
     [[nodiscard]] const std::string& text() const { return *std::get<Text>(data_).text; }
     // Who wrote the text, or the strictest of them; the ranges when there are several, else null.
     [[nodiscard]] Author author() const { return std::get<Text>(data_).author; }
@@ -120,20 +130,25 @@ class Value {
         Author author = Author::trusted;
         bool markup = false;
     };
-    using Data = std::variant<Undefined, None, bool, std::int64_t, double, Text, std::shared_ptr<Sequence>,
-                              std::shared_ptr<const Dict>, std::shared_ptr<Object>>;
+    using Data =
+        std::variant<Undefined, None, bool, std::int64_t, double, Text, std::shared_ptr<Sequence>,
+                     std::shared_ptr<const Dict>, std::shared_ptr<Object>, std::shared_ptr<const BigInteger>>;
     explicit Value(Undefined value) : data_(std::move(value)) {}
     explicit Value(None value) : data_(value) {}
     explicit Value(std::shared_ptr<Sequence> value) : data_(std::move(value)) {}
     Data data_;
 };
 
+struct RangeBounds {
+    Value start, stop, step;  // integers
+};
+
 struct Sequence {
     SequenceKind kind = SequenceKind::list;
     Values items;
-    bool is_group = false;                       // a tuple of groupby: its items are `grouper` and `list` too
-    bool consumed = false;                       // generators give their items once
-    std::int64_t start = 0, stop = 0, step = 1;  // of a range, as it was made
+    bool is_group = false;                     // a tuple of groupby: its items are `grouper` and `list` too
+    bool consumed = false;                     // generators give their items once
+    std::shared_ptr<const RangeBounds> range;  // as it was made
     int depth = 1;
 };
 

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "text/jinja/error.h"
 #include "text/jinja/filters.h"
+#include "text/jinja/integer.h"
 #include "text/jinja/operators.h"
 #include "text/jinja/text_tools.h"
 
@@ -27,12 +28,10 @@ Value attr(Interpreter& interpreter, const Value& value, const Arguments& argume
     return interpreter.attribute(value, name);
 }
 
-Value absolute(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
+Value absolute(Interpreter&, const Value& value, const Arguments& arguments) {
     bind(arguments, "abs", {});
     if (value.is_float()) return Value(std::abs(value.number()));
-    if (value.is_number())
-        return value.integer() < 0 ? binary(interpreter, Op::sub, Value(std::int64_t{0}), value)
-                                   : Value(value.integer());
+    if (value.is_number()) return integer_absolute(value);
     if (value.is_undefined()) raise("{}", value.why_undefined());
     raise("bad operand type for abs(): '{}'", type_name(value));
 }
@@ -53,7 +52,7 @@ std::optional<std::string> digits_of(std::string_view text) {
     return out;
 }
 
-std::optional<std::int64_t> parse_integer(std::string_view text, std::int64_t base) {
+std::optional<Value> parse_integer(std::string_view text, std::int64_t base) {
     auto digits = digits_of(text);
     if (!digits || (base != 0 && (base < 2 || base > 36))) return std::nullopt;
     bool negative = false;
@@ -72,15 +71,7 @@ std::optional<std::int64_t> parse_integer(std::string_view text, std::int64_t ba
         break;
     }
     if (base == 0) base = 10;
-    const std::string signed_digits = (negative ? "-" : "") + std::string(rest);
-    std::int64_t value = 0;
-    const char* const end = signed_digits.data() + signed_digits.size();
-    if (rest.empty() || rest[0] == '-') return std::nullopt;
-    const auto parsed = std::from_chars(signed_digits.data(), end, value, static_cast<int>(base));
-    if (parsed.ptr != end) return std::nullopt;
-    if (parsed.ec == std::errc::result_out_of_range)
-        raise(Fault::out_of_range, 0, "expected integers of at most 64 bits, saw {}", text.substr(0, 80));
-    return value;
+    return integer_of_digits(rest, static_cast<int>(base), negative);
 }
 
 std::optional<double> parse_float(std::string_view text) {
@@ -101,29 +92,23 @@ std::optional<double> parse_float(std::string_view text) {
     return negative ? -value : value;
 }
 
-std::optional<std::int64_t> truncated(double value) {
-    if (std::isnan(value) || std::isinf(value)) return std::nullopt;
-    if (std::abs(value) >= 9.2e18)
-        raise(Fault::out_of_range, 0, "expected integers of at most 64 bits, saw {}", value);
-    return static_cast<std::int64_t>(value);
-}
-
 Value to_int(Interpreter&, const Value& value, const Arguments& arguments) {
     const Binding b = bind(arguments, "int", {"default", "base"});
     const Value fallback = b[0] ? *b[0] : Value(std::int64_t{0});
-    std::optional<std::int64_t> result;
+    std::optional<Value> result;
     if (value.is_text()) {
         result = parse_integer(value.text(), b[1] ? as_integer(*b[1], "int: base") : 10);
         if (!result)
-            if (const auto number = parse_float(value.text())) result = truncated(*number);
+            if (const auto number = parse_float(value.text()); number && std::isfinite(*number))
+                result = integer_of_number(*number);
     } else if (value.is_float()) {
-        result = truncated(value.number());
+        if (!std::isnan(value.number())) result = integer_of_number(value.number());
     } else if (value.is_number()) {
-        result = value.integer();
+        result = value.is_boolean() ? Value(value.integer()) : value;
     } else if (value.is_undefined()) {
         raise("{}", value.why_undefined());
     }
-    return result ? Value(*result) : fallback;
+    return result ? *result : fallback;
 }
 
 Value to_float(Interpreter&, const Value& value, const Arguments& arguments) {
@@ -153,7 +138,7 @@ double round_to(double value, std::int64_t precision) {
 
 Value round(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
     const Binding b = bind(arguments, "round", {"precision", "method"});
-    const std::int64_t precision = b[0] ? as_integer(*b[0], "round: precision") : 0;
+    const std::int64_t precision = b[0] ? clamped_integer(*b[0], "round: precision") : 0;
     const std::string method = b[1] ? as_text(*b[1], "round: method") : "common";
     if (method != "common" && method != "ceil" && method != "floor")
         raise("method must be common, ceil or floor");
@@ -161,19 +146,15 @@ Value round(Interpreter& interpreter, const Value& value, const Arguments& argum
     if (!value.is_number()) raise("type {} doesn't define __round__ method", type_name(value));
     if (method == "common") {
         if (value.is_float()) return Value(round_to(value.number(), precision));
-        if (precision >= 0) return Value(value.integer());
-        if (precision < -18) return Value(std::int64_t{0});
-        std::int64_t unit = 1;
-        for (std::int64_t i = precision; i < 0; ++i) unit *= 10;
-        const Value down = binary(interpreter, Op::floordiv, Value(value.integer()), Value(unit));
-        const std::int64_t rest = value.integer() - down.integer() * unit;
-        const bool up = rest > unit - rest || (rest == unit - rest && down.integer() % 2 != 0);
-        return binary(interpreter, Op::mul, Value(down.integer() + (up ? 1 : 0)), Value(unit));
+        return integer_rounded(interpreter, value, precision);
     }
     const Value unit = binary(interpreter, Op::pow, Value(std::int64_t{10}), Value(precision));
-    const double scaled = binary(interpreter, Op::mul, value, unit).number();
-    const double whole = method == "ceil" ? std::ceil(scaled) : std::floor(scaled);  // integers in Python,
-    return binary(interpreter, Op::div, Value(whole + 0.0), unit);  // which have no negative zero
+    Value scaled = binary(interpreter, Op::mul, value, unit);
+    if (scaled.is_float()) {
+        const double number = scaled.number();
+        scaled = integer_of_number(method == "ceil" ? std::ceil(number) : std::floor(number));
+    }
+    return binary(interpreter, Op::div, scaled, unit);
 }
 
 // What pprint prints when it fits on a line, which is all that a template can want.
