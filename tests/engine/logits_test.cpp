@@ -151,14 +151,15 @@ INSTANTIATE_TEST_SUITE_P(Models, LogitsTest, testing::ValuesIn(tests::model_fixt
 });
 
 // Many sequences at once give each the tokens that it gets alone, greedy and sampled.
-TEST(Batching, DoesNotChangeTokens) {
-    const auto model = tests::load(tests::fixture("models") / "qwen3-tied");
+class Batching : public testing::TestWithParam<const char*> {};
+TEST_P(Batching, DoesNotChangeTokens) {
+    const auto model = tests::load(tests::fixture("models") / GetParam());
     ASSERT_NE(model, nullptr);
     const auto make_requests = [] {
         std::vector<Request> requests;
         for (int i = 0; i < 24; ++i) {
             Request request;
-            for (int t = 0; t <= i % 9 * 5; ++t) request.prompt.push_back((i * 31 + t * 7) % 96);
+            for (int t = 0; t <= i % 9 * 5; ++t) request.prompt.push_back((i * 31 + t * 7) % 64);
             request.new_tokens_max = 3 + i % 11;
             request.ignore_eos = true;
             if (i % 2 == 1)
@@ -189,6 +190,8 @@ TEST(Batching, DoesNotChangeTokens) {
             }
     for (std::size_t i = 0; i < want.size(); ++i) EXPECT_EQ(want[i].size(), 3 + i % 11);
 }
+INSTANTIATE_TEST_SUITE_P(Models, Batching,
+                         testing::Values("qwen3-tied", "qwen3_next-mixed", "qwen3_5-interval"));
 
 TEST(Engine, RefusesWhatCannotRun) {
     const auto model = tests::load(tests::fixture("models") / "qwen3-mha");
