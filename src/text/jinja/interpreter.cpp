@@ -235,21 +235,32 @@ Interpreter::Flow Interpreter::execute_scope(const Statement& s, const ScopePtr&
 void Interpreter::loop(const Statement& s, const ScopePtr& scope, const Value& iterable, int level) {
     Values all = iterate(iterable);
     charge(all.size() * sizeof(Value));
-    if (const Expression* wanted = s.expressions[1].get()) {
-        Values kept;
-        for (Value& item : all) {
-            const ScopePtr own = inner(scope);
-            assign(*s.targets[0], item, own);
-            step();
-            if (truthy(evaluate(*wanted, own))) kept.push_back(std::move(item));
-        }
-        all = std::move(kept);
+    int depth = 0;
+    for (const Value& item : all) depth = std::max(depth, deeper_than(item));
+    const auto items = std::make_shared<Values>();
+    std::function<bool()> more = [] { return false; };
+    const Expression* const wanted = s.expressions[1].get();
+    if (wanted == nullptr) {
+        *items = std::move(all);
+    } else {
+        more = [this, &s, scope, wanted, items = items.get(), all = std::move(all),
+                next = std::size_t{0}]() mutable {
+            while (next < all.size()) {
+                const Value& item = all[next++];
+                const ScopePtr own = inner(scope);
+                assign(*s.targets[0], item, own);
+                step();
+                if (!truthy(evaluate(*wanted, own))) continue;
+                items->push_back(item);
+                return true;
+            }
+            return false;
+        };
     }
-    const auto items = std::make_shared<const Values>(std::move(all));
-    const auto variable = std::make_shared<Loop>(s, scope, items, level);
-    for (const Value& item : *items) variable->depth = std::max(variable->depth, deeper_than(item));
+    const auto variable = std::make_shared<Loop>(s, scope, items, std::move(more), level);
+    variable->depth = depth;
     bool completed = false;  // an iteration that `continue` or `break` ends does not count
-    for (std::size_t i = 0; i < items->size(); ++i) {
+    for (std::size_t i = 0; variable->has(i); ++i) {
         const ScopePtr own = scope_of(s, 0, scope);
         variable->at = i;
         own->values["loop"] = Value(std::shared_ptr<Object>(variable));

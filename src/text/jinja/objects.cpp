@@ -97,18 +97,21 @@ Value method(const Object& self, ObjectMethod::Body body);
 
 std::optional<Value> Loop::attribute(std::string_view name) const {
     const auto number = [](std::size_t n) { return Value(static_cast<std::int64_t>(n)); };
+    const bool counts = name == "revindex" || name == "revindex0" || name == "length";
+    while (counts && has(items_->size())) continue;
     const std::size_t n = items_->size();
     if (name == "index") return number(at + 1);
     if (name == "index0") return number(at);
     if (name == "revindex") return number(n - at);
     if (name == "revindex0") return number(n - at - 1);
     if (name == "first") return Value(at == 0);
-    if (name == "last") return Value(at + 1 == n);
+    if (name == "last") return Value(!has(at + 1));
     if (name == "length") return number(n);
     if (name == "depth") return Value(static_cast<std::int64_t>(level_ + 1));
     if (name == "depth0") return Value(static_cast<std::int64_t>(level_));
     if (name == "previtem") return at > 0 ? (*items_)[at - 1] : Value::undefined("there is no previous item");
-    if (name == "nextitem") return at + 1 < n ? (*items_)[at + 1] : Value::undefined("there is no next item");
+    if (name == "nextitem")
+        return has(at + 1) ? (*items_)[at + 1] : Value::undefined("there is no next item");
     if (name == "cycle") return method(*this, loop_cycle);
     if (name == "changed") return method(*this, loop_changed);
     return std::nullopt;

@@ -71,8 +71,20 @@ class Macro final : public Object {
 // The `loop` variable.
 class Loop final : public Object {
   public:
-    Loop(const Statement& statement, ScopePtr outer, std::shared_ptr<const Values> items, int level)
-        : scope(std::move(outer)), statement_(&statement), items_(std::move(items)), level_(level) {}
+    // `more` adds the next item to `items`, if there is one: a loop's condition is asked when its turn comes.
+    Loop(const Statement& statement, ScopePtr outer, std::shared_ptr<const Values> items,
+         std::function<bool()> more, int level)
+        : scope(std::move(outer)),
+          statement_(&statement),
+          items_(std::move(items)),
+          more_(std::move(more)),
+          level_(level) {}
+    // Whether there is an item of this number.
+    [[nodiscard]] bool has(std::size_t i) const {
+        while (items_->size() <= i)
+            if (!more_()) return false;
+        return true;
+    }
     [[nodiscard]] std::string_view type_name() const override { return "LoopContext"; }
     [[nodiscard]] bool callable() const override { return true; }
     [[nodiscard]] std::optional<Value> attribute(std::string_view name) const override;
@@ -85,6 +97,7 @@ class Loop final : public Object {
   private:
     const Statement* statement_;
     std::shared_ptr<const Values> items_;
+    std::function<bool()> more_;
     int level_;
     std::optional<Values> last_changed_;
 };
