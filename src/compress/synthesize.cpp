@@ -416,6 +416,15 @@ Status check(const SynthesisOptions& options) {
     return {};
 }
 
+// GGUF output knows the tensors of some families.
+Status check_names(const models::Program& program, const SynthesisOptions& options) {
+    for (const models::TensorSpec& tensor : program.tensors)
+        if (!models::gguf_tensor_name(tensor.name))
+            return fail(Fault::unsupported, "{}: {} has no name in GGUF output; write a folder",
+                        options.target.string(), tensor.name);
+    return {};
+}
+
 }  // namespace
 
 Result<Synthesis> synthesize(const SynthesisOptions& options) {
@@ -438,7 +447,9 @@ Result<Synthesis> synthesize(const SynthesisOptions& options) {
     HEARTH_TRY(const models::ModelConfig model, models::read_hf_config(dense, "config.json"));
     ThreadPool pool({.threads = options.threads});
     Listing listing(options, pool);
-    listing.add(models::find_architecture(model.architecture)->build(model), mixture);
+    const models::Program program = models::find_architecture(model.architecture)->build(model);
+    if (options.out_format == OutFormat::gguf) HEARTH_TRY_STATUS(check_names(program, options));
+    listing.add(program, mixture);
     if (options.out_format == OutFormat::gguf) {
         HEARTH_TRY(const auto keys, keys_of(options, dense, mixture, listing));
         HEARTH_TRY_STATUS(write_file(listing, keys, options, pool));

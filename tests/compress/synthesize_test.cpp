@@ -5,6 +5,8 @@
 #include <boost/json.hpp>
 #include <cmath>
 
+#include "base/file.h"
+#include "base/json.h"
 #include "base/thread_pool.h"
 #include "formats/gguf.h"
 #include "formats/hostile.h"
@@ -180,6 +182,11 @@ TEST(Synthesize, RefusesWhatAContainerCannotHold) {
     again.replace = true;
     again.config.get_object()["num_attention_heads"] = 0;
     EXPECT_NE(fault(again).find("num_attention_heads"), std::string::npos);
+    SynthesisOptions hybrid = options_for(folder.path() / "hybrid.gguf", DType::q8_0);
+    const fs::path config = tests::fixture("models") / "qwen3_5-tied" / "config.json";
+    hybrid.config = parse_json(read_text(config, 1 << 20).value(), config.string()).value();
+    EXPECT_NE(fault(hybrid).find("has no name in GGUF output"), std::string::npos) << fault(hybrid);
+    EXPECT_FALSE(fs::exists(hybrid.target));
     EXPECT_EQ(models::published_shape("qwen3", "2B", 0).error().fault, Fault::usage);
     EXPECT_EQ(models::published_shape("bert", "2B", 0).error().fault, Fault::usage);
 }
