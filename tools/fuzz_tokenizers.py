@@ -43,7 +43,7 @@ def a_pre_tokenizer(rng: random.Random):
         lambda: pre_tokenizers.Split(rng.choice(PATTERNS), rng.choice(BEHAVIORS), invert=rng.random() < 0.3),
         lambda: pre_tokenizers.Digits(individual_digits=rng.random() < 0.5), lambda: pre_tokenizers.Punctuation(rng.choice(BEHAVIORS)),
         lambda: pre_tokenizers.Metaspace(prepend_scheme=rng.choice(["always", "never", "first"]), split=rng.random() < 0.5),
-        lambda: pre_tokenizers.Whitespace(), lambda: pre_tokenizers.WhitespaceSplit(), lambda: pre_tokenizers.BertPreTokenizer(),
+        lambda: pre_tokenizers.Whitespace(), lambda: pre_tokenizers.WhitespaceSplit(), lambda: pre_tokenizers.BertPreTokenizer(), lambda: pre_tokenizers.UnicodeScripts(),
         lambda: pre_tokenizers.CharDelimiterSplit(rng.choice(" a.")), lambda: pre_tokenizers.FixedLength(rng.randrange(1, 6))])()
 
 

@@ -4,7 +4,9 @@
 The classes come from the regex engine inside the `tokenizers` package, not from the newest Unicode data: token ids
 depend on them, so the reference's own idea of a letter is the right one. `word` is what its added tokens call a word
 character (single_word); `accent`, `removed_by_bert`, `punctuation_of_bert` and `combining` are what its BertNormalizer
-(strip_accents, clean_text), BertPreTokenizer and StripAccents single out. Special casing (one character to several) comes from Python's str methods.
+(strip_accents, clean_text), BertPreTokenizer and StripAccents single out. Scripts come from its UnicodeScripts: two
+characters are of one script when they stand together uncut, and of any script (0) when nothing cuts them off; the numbers
+count scripts as they first appear and say no more. Special casing (one character to several) comes from Python's str methods.
 """
 import platform
 import sys
@@ -45,8 +47,32 @@ def bert_members() -> list[set[int]]:
     return [gone(accents), gone(clean), apart, gone(strip)]
 
 
+def scripts() -> list[int]:
+    cut = pre_tokenizers.UnicodeScripts()
+
+    def with_it(one: str, others: list[int]) -> list[int]:
+        """Those that stand after `one` without a cut between."""
+        begins = {begin for _, (begin, _) in cut.pre_tokenize_str("".join(one + chr(c) for c in others))}
+        return [c for i, c in enumerate(others) if 2 * i + 1 not in begins]
+
+    found, number = [0] * 0x110000, 0
+    any_script = set(with_it("a", SCALARS)) & set(with_it("1", SCALARS))
+    left = [c for c in SCALARS if c not in any_script]
+    while left:
+        number += 1
+        same = set(with_it(chr(left[0]), left))
+        for c in same:
+            found[c] = number
+        left = [c for c in left if c not in same]
+    return found
+
+
 def rows(items: list[str], per_line: int) -> str:
     return "\n".join("    " + " ".join(items[i:i + per_line]) for i in range(0, len(items), per_line))
+
+
+def runs_of(values: list[int]) -> list[str]:
+    return [f"{{{c:#x}, {value:#x}}}," for c, value in enumerate(values) if c == 0 or value != values[c - 1]]
 
 
 def main() -> None:
@@ -57,11 +83,7 @@ def main() -> None:
     for index, found in enumerate([word_members(), *bert_members()], len(CLASSES)):
         for c in found:
             bits[c] |= 1 << index
-    runs, last = [], None
-    for c, value in enumerate(bits):
-        if value != last:
-            runs.append(f"{{{c:#x}, {value:#x}}},")
-            last = value
+    runs, script_runs = runs_of(bits), runs_of(scripts())
     special = []
     for c in SCALARS:
         for kind, text in (("upper", chr(c).upper()), ("title", chr(c).title()), ("lower", chr(c).lower())):
@@ -75,9 +97,11 @@ def main() -> None:
         f"// text/unicode_tables.inc - made by {made_by}; do not edit.\n"
         "// Runs of code points with the same classes: {first, bits}; a run ends where the next begins.\n"
         f"constexpr ClassRun kClassRuns[] = {{\n{rows(runs, 6)}\n}};\n"
+        "// Runs of code points of one script, 0 for any: {first, script}.\n"
+        f"constexpr ScriptRun kScriptRuns[] = {{\n{rows(script_runs, 7)}\n}};\n"
         "// Characters whose case is more than one character.\n"
         f"constexpr SpecialCase kSpecialCases[] = {{\n{rows(special, 3)}\n}};\n")
-    print(f"{len(runs)} runs, {len(special)} special cases", file=sys.stderr)
+    print(f"{len(runs)} runs, {len(script_runs)} runs of scripts, {len(special)} special cases", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -159,6 +159,24 @@ class Collector {
     bool last_matched_ = false;
 };
 
+// A word begins where another script does. What goes with any script stays with the word before it; before
+// the first word it belongs to none, and the reference loses it.
+void cut_by_script(std::string_view text, Collector& collector) {
+    Script running = kAnyScript;
+    std::size_t word = 0;
+    for (std::size_t at = 0; at < text.size();) {
+        const CodePoint c = read_code_point(text, at);
+        const Script own = script(c.value);
+        if (own != kAnyScript && own != running) {
+            collector.add(word, at, running != kAnyScript);
+            running = own;
+            word = at;
+        }
+        at += c.bytes;
+    }
+    collector.add(word, text.size(), running != kAnyScript);
+}
+
 }  // namespace
 
 Result<Splitter> Splitter::make(const PreTokenizerStep& split, std::string_view where) {
@@ -174,6 +192,9 @@ Result<Splitter> Splitter::make(const PreTokenizerStep& split, std::string_view 
             return splitter;
         case Match::words:
             splitter.matcher_ = Matcher::words;
+            return splitter;
+        case Match::scripts:
+            splitter.matcher_ = Matcher::scripts;
             return splitter;
         case Match::literal:
             return make_with_pcre2(split, where);
@@ -235,6 +256,7 @@ void Splitter::split_by_matcher(std::string_view text, std::size_t base, std::ve
     };
     if (matcher_ == Matcher::spaces) return of_class(kSpace);
     if (matcher_ == Matcher::punctuation) return of_class(kBertPunctuation);
+    if (matcher_ == Matcher::scripts) return cut_by_script(text, collector);
     for (std::size_t at = 0; at < text.size();) {
         std::size_t end = at;
         bool matched = true;

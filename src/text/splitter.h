@@ -55,7 +55,7 @@ class Splitter {
     Result<std::vector<ByteRange>> split(std::string_view text, const std::vector<ByteRange>& words) const;
 
   private:
-    enum class Matcher { pcre2, gpt2, llama3, qwen2, qwen35, spaces, punctuation, words };
+    enum class Matcher { pcre2, gpt2, llama3, qwen2, qwen35, spaces, punctuation, words, scripts };
     Status split_by_regex(const Regex::Subject& subject, std::string_view word, std::size_t base,
                           std::vector<ByteRange>& out) const;
     void split_by_matcher(std::string_view word, std::size_t base, std::vector<ByteRange>& out) const;

@@ -125,6 +125,8 @@ Result<std::optional<std::vector<PreTokenizerStep>>> read_split(const JsonCursor
         steps.push_back({.match = Match::spaces, .behavior = Behavior::removed});
     } else if (type == "Whitespace") {
         steps.push_back({.match = Match::words, .behavior = Behavior::removed, .invert = true});
+    } else if (type == "UnicodeScripts") {
+        steps.push_back({.match = Match::scripts, .behavior = Behavior::removed, .invert = true});
     } else if (type == "BertPreTokenizer") {
         steps.push_back({.match = Match::spaces, .behavior = Behavior::removed});
         steps.push_back({.match = Match::punctuation});

@@ -50,8 +50,9 @@ struct PreTokenizerStep {
         metaspace,     // spaces become `pattern`, which may be put first, and words begin at it
     };
     // split: what is matched. spaces: each white space character; punctuation: each punctuation character, as
-    // Bert counts them; words: runs of word characters and runs of what is neither that nor white space.
-    enum class Match { regex, literal, spaces, punctuation, words };
+    // Bert counts them; words: runs of word characters and runs of what is neither that nor white space;
+    // scripts: runs of one script, with what goes with any script after it.
+    enum class Match { regex, literal, spaces, punctuation, words, scripts };
     enum class Behavior { isolated, removed, merged_with_previous, merged_with_next, contiguous };
     enum class Prepend { never, first, always };
     Kind kind = Kind::split;

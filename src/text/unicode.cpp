@@ -15,10 +15,14 @@
 namespace hearth::text {
 namespace {
 
-struct ClassRun {
+// Code points from `first` to where the next run begins have one value.
+template <class Value>
+struct Run {
     std::uint32_t first;
-    Classes bits;
+    Value value;
 };
+using ClassRun = Run<Classes>;
+using ScriptRun = Run<Script>;
 enum class Case { upper, title, lower };
 struct SpecialCase {
     char32_t from;
@@ -29,27 +33,31 @@ struct SpecialCase {
 #include "text/unicode_tables.inc"
 
 // Pages of 256 code points; pages with the same content are one.
-struct ClassTable {
-    std::array<std::uint16_t, 0x110000 / 256> page_of{};
-    std::vector<std::array<Classes, 256>> pages;
-};
-
-ClassTable make_class_table() {
-    ClassTable table;
-    std::size_t run = 0;
-    const std::size_t n_runs = std::size(kClassRuns);
-    for (std::size_t page = 0; page < table.page_of.size(); ++page) {
-        std::array<Classes, 256> bits{};
-        for (std::size_t i = 0; i < 256; ++i) {
-            while (run + 1 < n_runs && kClassRuns[run + 1].first <= page * 256 + i) ++run;
-            bits[i] = kClassRuns[run].bits;
+template <class Value>
+class Table {
+  public:
+    explicit Table(std::span<const Run<Value>> runs) {
+        std::size_t run = 0;
+        for (std::size_t page = 0; page < page_of_.size(); ++page) {
+            std::array<Value, 256> values{};
+            for (std::size_t i = 0; i < 256; ++i) {
+                while (run + 1 < runs.size() && runs[run + 1].first <= page * 256 + i) ++run;
+                values[i] = runs[run].value;
+            }
+            const auto same = std::find(pages_.begin(), pages_.end(), values);
+            page_of_[page] = static_cast<std::uint16_t>(same - pages_.begin());
+            if (same == pages_.end()) pages_.push_back(values);
         }
-        const auto same = std::find(table.pages.begin(), table.pages.end(), bits);
-        table.page_of[page] = static_cast<std::uint16_t>(same - table.pages.begin());
-        if (same == table.pages.end()) table.pages.push_back(bits);
     }
-    return table;
-}
+    // Zero for what is no code point.
+    [[nodiscard]] Value at(char32_t c) const {
+        return c < 0x110000 ? pages_[page_of_[c >> 8]][c & 0xFF] : Value{0};
+    }
+
+  private:
+    std::array<std::uint16_t, 0x110000 / 256> page_of_{};
+    std::vector<std::array<Value, 256>> pages_;
+};
 
 void append_case(std::string& out, char32_t c, Case kind) {
     const auto* special = std::find_if(std::begin(kSpecialCases), std::end(kSpecialCases),
@@ -99,9 +107,13 @@ void append_lower(std::string& out, std::span<const char32_t> text, std::size_t 
 }  // namespace
 
 Classes classes(char32_t c) {
-    static const ClassTable table = make_class_table();
-    if (c >= 0x110000) return 0;
-    return table.pages[table.page_of[c >> 8]][c & 0xFF];
+    static const Table<Classes> table(kClassRuns);
+    return table.at(c);
+}
+
+Script script(char32_t c) {
+    static const Table<Script> table(kScriptRuns);
+    return table.at(c);
 }
 
 std::string to_upper(std::string_view text) {

@@ -21,6 +21,12 @@ inline constexpr Classes kLetter = kUpper | kLower | kTitle | kModifier | kOther
 // Any value is allowed; what is no code point has no class.
 Classes classes(char32_t c);
 
+// The script of a character, by number. It tells scripts apart as the reference's UnicodeScripts does:
+// Hiragana, Katakana and U+30FC count as Han; spaces, and what is no assigned character there, as any script.
+using Script = std::uint8_t;
+inline constexpr Script kAnyScript = 0;
+Script script(char32_t c);
+
 // Full case mapping of UTF-8 text (one character may become several), final sigma included in lower.
 std::string to_upper(std::string_view text);
 std::string to_lower(std::string_view text);
