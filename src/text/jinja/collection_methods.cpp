@@ -1,7 +1,5 @@
-// text/jinja/collection_methods.cpp - the methods of dict, list and tuple that change nothing, and of
-// numbers.
+// text/jinja/collection_methods.cpp - the methods of dict, list and tuple that change nothing.
 #include <algorithm>
-#include <cmath>
 
 #include "text/jinja/error.h"
 #include "text/jinja/integer.h"
@@ -68,40 +66,34 @@ Value index(Interpreter&, const Value& self, const Arguments& arguments) {
     raise("{} is not in list", repr(*b[0]));
 }
 
-Value is_integer(Interpreter&, const Value& self, const Arguments&) {
-    return Value(std::floor(self.number()) == self.number());
-}
-Value bit_length(Interpreter&, const Value& self, const Arguments& arguments) {
-    bind(arguments, "bit_length", {});
-    return Value(integer_bit_length(self));
-}
-Value bit_count(Interpreter&, const Value& self, const Arguments& arguments) {
-    bind(arguments, "bit_count", {});
-    return Value(integer_bit_count(self));
-}
-Value conjugate(Interpreter&, const Value& self, const Arguments& arguments) {
-    bind(arguments, "conjugate", {});
-    return self.is_boolean() ? Value(self.integer()) : self;
-}
-Value as_integer_ratio(Interpreter&, const Value& self, const Arguments& arguments) {
-    bind(arguments, "as_integer_ratio", {});
-    if (self.is_float()) {
-        auto [numerator, denominator] = integer_ratio(self.number());
-        return Value::tuple({std::move(numerator), std::move(denominator)});
+// Of the keys or the items of a dict.
+Value isdisjoint(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+    const Binding b = bind(arguments, "isdisjoint", {"other"}, 1);
+    const Values others = iterate(*b[0]);
+    interpreter.charge((others.size() + self.sequence().items.size()) * sizeof(Value));
+    Dict of_self;  // items by their keys, since their values need not be able to be keys
+    const bool pairs = self.sequence().kind == SequenceKind::items;
+    for (const Value& one : self.sequence().items) {
+        if (pairs)
+            of_self.set(one.sequence().items[0], one.sequence().items[1]);
+        else
+            of_self.set(one, Value::none());
     }
-    return Value::tuple({self.is_boolean() ? Value(self.integer()) : self, Value(std::int64_t{1})});
+    return Value(std::none_of(others.begin(), others.end(), [&](const Value& other) {
+        if (!pairs) return of_self.find(other) != nullptr;
+        if (!other.is_sequence() || other.sequence().kind != SequenceKind::tuple) return false;
+        const Values& two = other.sequence().items;
+        if (two.size() != 2) return false;
+        const Value* found = of_self.find(two[0]);
+        return found != nullptr && equal(*found, two[1]);
+    }));
 }
 
 using Table = std::pair<std::string_view, Fn>;
-constexpr Table kDictMethods[] = {
-    {"keys", keys}, {"values", values}, {"items", items}, {"get", get}, {"copy", copy}};
+constexpr Table kDictMethods[] = {{"keys", keys}, {"values", values}, {"items", items},
+                                  {"get", get},   {"copy", copy},     {"fromkeys", dict_from_keys}};
+constexpr Table kViewMethods[] = {{"isdisjoint", isdisjoint}};
 constexpr Table kListMethods[] = {{"count", count}, {"index", index}, {"copy", copy}};
-constexpr Table kFloatMethods[] = {
-    {"is_integer", is_integer}, {"conjugate", conjugate}, {"as_integer_ratio", as_integer_ratio}};
-constexpr Table kIntegerMethods[] = {{"bit_length", bit_length},
-                                     {"bit_count", bit_count},
-                                     {"conjugate", conjugate},
-                                     {"as_integer_ratio", as_integer_ratio}};
 
 template <std::size_t kSize>
 Fn find_in(const Table (&table)[kSize], std::string_view name) {
@@ -112,16 +104,26 @@ Fn find_in(const Table (&table)[kSize], std::string_view name) {
 
 }  // namespace
 
+Value dict_from_keys(Interpreter& interpreter, const Value&, const Arguments& arguments) {
+    const Binding b = bind(arguments, "fromkeys", {"iterable", "value"}, 1);
+    auto dict = std::make_shared<Dict>();
+    for (Value& key : iterate(*b[0])) {
+        interpreter.charge(2 * sizeof(Value));
+        dict->set(std::move(key), b[1] ? *b[1] : Value::none());
+    }
+    return Value(std::shared_ptr<const Dict>(std::move(dict)));
+}
+
 Fn find_method(const Value& value, std::string_view name) {
     if (value.is_text()) return find_text_method(name);
     if (value.is_dict()) return find_in(kDictMethods, name);
-    if (value.is_float()) return find_in(kFloatMethods, name);
-    if (value.is_integer() || value.is_boolean()) return find_in(kIntegerMethods, name);
+    if (value.is_number()) return find_number_method(value.is_float(), name);
     if (!value.is_sequence()) return nullptr;
     const SequenceKind kind = value.sequence().kind;
     if (kind == SequenceKind::list) return find_in(kListMethods, name);
     if (kind == SequenceKind::tuple || kind == SequenceKind::range)
         return name == "copy" ? nullptr : find_in(kListMethods, name);
+    if (kind == SequenceKind::keys || kind == SequenceKind::items) return find_in(kViewMethods, name);
     return nullptr;
 }
 

@@ -62,8 +62,9 @@ Value Interpreter::evaluate(const Expression& e, const ScopePtr& scope) {
         case ExpressionKind::conditional:
             if (truthy(evaluate(*e.items[0], scope))) return evaluate(*e.items[1], scope);
             if (e.items[2]) return evaluate(*e.items[2], scope);
-            return Value::undefined(
-                "the inline if-expression evaluated to false and no else section was defined");
+            return Value::undefined(fmt::format(
+                "the inline if-expression on line {} evaluated to false and no else section was defined.",
+                e.line));
         case ExpressionKind::slice:
             raise("expected an index, saw a slice among others");
         case ExpressionKind::ns_target:

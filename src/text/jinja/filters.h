@@ -21,5 +21,7 @@ std::span<const FilterEntry> value_filters();
 
 // json.dumps as `transformers` gives it to templates.
 Value to_json_filter(Interpreter& interpreter, const Value& value, const Arguments& arguments);
+Value pprint_filter(Interpreter& interpreter, const Value& value, const Arguments& arguments);
+Value urlize_filter(Interpreter& interpreter, const Value& value, const Arguments& arguments);
 
 }  // namespace hearth::text::jinja

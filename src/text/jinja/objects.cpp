@@ -237,6 +237,10 @@ Value make_dict(Interpreter& interpreter, const Value&, const Arguments& argumen
     return Value(std::shared_ptr<const Dict>(std::move(dict)));
 }
 
+Value lipsum(Interpreter&, const Value&, const Arguments&) {
+    raise(Fault::unsupported, 0, "lipsum() is refused: it makes another text at each render");
+}
+
 Value make_namespace(Interpreter& interpreter, const Value&, const Arguments& arguments) {
     auto made = std::make_shared<Namespace>();
     merge_arguments(arguments, "namespace", [&](const Value& key, const Value& value) {
@@ -275,11 +279,22 @@ Value strftime_now(Interpreter& interpreter, const Value&, const Arguments& argu
 
 }  // namespace
 
+// `dict` is a type, and has what can be asked of a type.
+std::optional<Value> Function::attribute(std::string_view name) const {
+    if (body_ != make_dict || name != "fromkeys") return std::nullopt;
+    return Value(std::shared_ptr<Object>(std::make_shared<Function>("fromkeys", dict_from_keys)));
+}
+
 std::unordered_map<std::string, Value> builtin_globals() {
     std::unordered_map<std::string, Value> globals;
     static constexpr std::pair<const char*, Function::Body> kFunctions[] = {
-        {"range", make_range},          {"dict", make_dict},     {"namespace", make_namespace},
-        {"cycler", make_cycler},        {"joiner", make_joiner}, {"raise_exception", raise_exception},
+        {"range", make_range},
+        {"dict", make_dict},
+        {"namespace", make_namespace},
+        {"cycler", make_cycler},
+        {"joiner", make_joiner},
+        {"lipsum", lipsum},
+        {"raise_exception", raise_exception},
         {"strftime_now", strftime_now},
     };
     for (const auto& [name, body] : kFunctions)

@@ -22,6 +22,7 @@ class Function final : public Object {
         depth = deeper_than(self_);
     }
     [[nodiscard]] std::string_view type_name() const override { return "builtin_function_or_method"; }
+    [[nodiscard]] std::optional<Value> attribute(std::string_view name) const override;
     [[nodiscard]] bool callable() const override { return true; }
     Value call(Interpreter& interpreter, const Arguments& arguments) override {
         return body_(interpreter, self_, arguments);
@@ -146,10 +147,12 @@ class ObjectMethod final : public Object {
 // Methods of Python's types: str, dict, list, tuple, int, float. Null when there is none of that name.
 Function::Body find_method(const Value& value, std::string_view name);
 Function::Body find_text_method(std::string_view name);
+Function::Body find_number_method(bool is_float, std::string_view name);
+Value dict_from_keys(Interpreter& interpreter, const Value& self, const Arguments& arguments);
 // A method that would change a value in place, which templates may not.
 bool is_mutating_method(const Value& value, std::string_view name);
 
-// range, dict, namespace, cycler, joiner, raise_exception, strftime_now.
+// range, dict, namespace, cycler, joiner, lipsum, raise_exception, strftime_now.
 std::unordered_map<std::string, Value> builtin_globals();
 
 }  // namespace hearth::text::jinja

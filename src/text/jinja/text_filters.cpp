@@ -378,6 +378,7 @@ constexpr FilterEntry kFilters[] = {
     {"truncate", truncate},
     {"upper", upper},
     {"urlencode", urlencode},
+    {"urlize", urlize_filter},
     {"wordcount", wordcount},
     {"wordwrap", wordwrap},
     {"xmlattr", xmlattr},

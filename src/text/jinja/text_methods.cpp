@@ -302,6 +302,57 @@ Value format(Interpreter& interpreter, const Value& self, const Arguments& argum
     return Value(format_braces(interpreter, self, arguments), self.is_markup());
 }
 
+// A field of no name is an error, as in Python.
+Value format_map(Interpreter& interpreter, const Value& self, const Arguments& arguments) {
+    const Binding b = bind(arguments, "format_map", {"mapping"}, 1);
+    Arguments fields;
+    if (b[0]->is_dict()) {
+        for (const auto& [key, value] : b[0]->dict().items)
+            if (key.is_text()) fields.named.emplace_back(key.text(), value);
+    } else if (self.text().find('{') != std::string::npos) {
+        if (b[0]->is_sequence()) raise("{} indices must be integers or slices, not str", type_name(*b[0]));
+        raise("'{}' object is not subscriptable", type_name(*b[0]));
+    }
+    return Value(format_braces(interpreter, self, fields), self.is_markup());
+}
+
+// A table for translate: of one dict, or from the characters of one text to those of another.
+Value maketrans(Interpreter& interpreter, const Value&, const Arguments& arguments) {
+    const Binding b = bind(arguments, "maketrans", {"x", "y", "z"}, 1);
+    auto table = std::make_shared<Dict>();
+    const auto number = [](char32_t c) { return Value(static_cast<std::int64_t>(c)); };
+    if (!b[1]) {
+        if (!b[0]->is_dict()) raise("if you give only one argument to maketrans it must be a dict");
+        for (const auto& [key, value] : b[0]->dict().items) {
+            if (!key.is_text() && !key.is_integer() && !key.is_boolean())
+                raise("keys in translate table must be strings or integers");
+            const auto points = key.is_text() ? code_points(key.text()) : std::vector<char32_t>{0};
+            if (points.size() != 1) raise("string keys in translate table must be of length 1");
+            interpreter.charge(2 * sizeof(Value));
+            table->set(key.is_text() ? number(points[0]) : key, value);
+        }
+        return Value(std::shared_ptr<const Dict>(std::move(table)));
+    }
+    if (!b[0]->is_text()) raise("first maketrans argument must be a string if there is a second argument");
+    for (std::size_t i = 1; i < 3; ++i)
+        if (b[i] && !b[i]->is_text())
+            raise("maketrans() argument {} must be str, not {}", i + 1, type_name(*b[i]));
+    const auto from = code_points(b[0]->text()), to = code_points(b[1]->text());
+    if (from.size() != to.size()) raise("the first two maketrans arguments must have equal length");
+    interpreter.charge(from.size() * 2 * sizeof(Value));
+    for (std::size_t i = 0; i < from.size(); ++i) table->set(number(from[i]), number(to[i]));
+    if (b[2])
+        for (const char32_t c : code_points(b[2]->text())) {
+            interpreter.charge(2 * sizeof(Value));
+            table->set(number(c), Value::none());
+        }
+    return Value(std::shared_ptr<const Dict>(std::move(table)));
+}
+
+Value encode(Interpreter&, const Value&, const Arguments&) {
+    raise(Fault::unsupported, 0, "encode() is refused: it gives bytes, which templates here do not have");
+}
+
 char32_t code_point_of(std::int64_t value) {
     if (value < 0 || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000))
         raise("character mapping must be in range(0x110000)");
@@ -313,6 +364,8 @@ Value translate(Interpreter& interpreter, const Value& self, const Arguments& ar
     const Binding b = bind(arguments, "translate", {"table"}, 1);
     QuotedText out;
     const std::string& text = self.text();
+    const bool subscripts = b[0]->is_text() || b[0]->is_dict() || b[0]->is_sequence() || b[0]->is_undefined();
+    if (!text.empty() && !subscripts) raise("'{}' object is not subscriptable", type_name(*b[0]));
     for (std::size_t at = 0; at < text.size();) {
         const CodePoint c = read_code_point(text, at);
         const Value to = interpreter.item(*b[0], Value(static_cast<std::int64_t>(c.value)));
@@ -323,7 +376,8 @@ Value translate(Interpreter& interpreter, const Value& self, const Arguments& ar
             one.clear();
             if (!to.is_none()) append_code_point(one, code_point_of(as_integer(to, "translate")));
         }
-        out.append(one, stricter(author_at(self, at), author_of(to)));
+        // Who wrote a character is not known of its number.
+        out.append(one, stricter(author_at(self, at), to.is_number() ? Author::outside : author_of(to)));
         interpreter.check_size(out.text.size());
         at += c.bytes;
     }
@@ -336,10 +390,12 @@ constexpr std::pair<std::string_view, Fn> kMethods[] = {
     {"casefold", map_case<fold_case>},
     {"center", justify<'^'>},
     {"count", count},
+    {"encode", encode},
     {"endswith", affix<true>},
     {"expandtabs", expandtabs},
     {"find", find<Find::first, false>},
     {"format", format},
+    {"format_map", format_map},
     {"index", find<Find::first, true>},
     {"isalnum", all_are<alnum>},
     {"isalpha", all_are<alpha>},
@@ -357,6 +413,7 @@ constexpr std::pair<std::string_view, Fn> kMethods[] = {
     {"ljust", justify<'<'>},
     {"lower", map_case<to_lower>},
     {"lstrip", strip<true, false>},
+    {"maketrans", maketrans},
     {"partition", partition},
     {"removeprefix", remove_affix<false>},
     {"removesuffix", remove_affix<true>},

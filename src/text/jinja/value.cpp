@@ -160,6 +160,26 @@ bool listlike(const Value& value) {
             value.sequence().kind == SequenceKind::range);
 }
 
+bool is_set_view(const Value& value) {
+    return value.sequence().kind == SequenceKind::keys || value.sequence().kind == SequenceKind::items;
+}
+
+// Keys and items of dicts compare as sets.
+bool same_members(const Value& a, const Value& b) {
+    const Values &x = a.sequence().items, &y = b.sequence().items;
+    if (x.size() != y.size()) return false;
+    if (a.sequence().kind != b.sequence().kind) return x.empty();
+    const bool pairs = a.sequence().kind == SequenceKind::items;
+    const auto key = [pairs](const Value& one) { return pairs ? one.sequence().items[0] : one; };
+    const auto value = [pairs](const Value& one) { return pairs ? one.sequence().items[1] : Value::none(); };
+    Dict others;
+    for (const Value& one : y) others.set(key(one), value(one));
+    return std::all_of(x.begin(), x.end(), [&](const Value& one) {
+        const Value* found = others.find(key(one));
+        return found != nullptr && equal(*found, value(one));
+    });
+}
+
 }  // namespace
 
 bool equal(const Value& a, const Value& b) {
@@ -169,6 +189,7 @@ bool equal(const Value& a, const Value& b) {
     if (a.is_none() || b.is_none()) return a.is_none() && b.is_none();
     if (a.is_sequence() && b.is_sequence()) {
         if (&a.sequence() == &b.sequence()) return true;
+        if (is_set_view(a) && is_set_view(b)) return same_members(a, b);
         if (!listlike(a) || a.sequence().kind != b.sequence().kind) return false;
         const Values &x = a.sequence().items, &y = b.sequence().items;
         return x.size() == y.size() && std::equal(x.begin(), x.end(), y.begin(), equal);

@@ -157,20 +157,9 @@ Value round(Interpreter& interpreter, const Value& value, const Arguments& argum
     return binary(interpreter, Op::div, scaled, unit);
 }
 
-// What pprint prints when it fits on a line, which is all that a template can want.
-Value pprint(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
-    bind(arguments, "pprint", {});
-    QuotedText out;
-    append_repr(out, value);
-    interpreter.charge(out.text.size());
-    if (out.text.size() > 80)
-        raise(Fault::unsupported, 0, "pprint: expected a value of one line, saw {} bytes", out.text.size());
-    return Value(std::move(out));
-}
-
 constexpr FilterEntry kFilters[] = {
-    {"abs", absolute},   {"attr", attr},  {"d", default_value}, {"default", default_value},
-    {"float", to_float}, {"int", to_int}, {"pprint", pprint},   {"round", round},
+    {"abs", absolute},   {"attr", attr},  {"d", default_value},      {"default", default_value},
+    {"float", to_float}, {"int", to_int}, {"pprint", pprint_filter}, {"round", round},
 };
 
 }  // namespace
