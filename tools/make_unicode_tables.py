@@ -3,10 +3,11 @@
 
 The classes come from the regex engine inside the `tokenizers` package, not from the newest Unicode data: token ids
 depend on them, so the reference's own idea of a letter is the right one. `word` is what its added tokens call a word
-character (single_word); `accent`, `removed_by_bert`, `punctuation_of_bert` and `combining` are what its BertNormalizer
-(strip_accents, clean_text), BertPreTokenizer and StripAccents single out. Scripts come from its UnicodeScripts: two
-characters are of one script when they stand together uncut, and of any script (0) when nothing cuts them off; the numbers
-count scripts as they first appear and say no more. Special casing (one character to several) comes from Python's str methods.
+character (single_word); `han` is its regular expressions' Han; `accent`, `removed_by_bert`, `punctuation_of_bert` and
+`combining` are what its BertNormalizer (strip_accents, clean_text), BertPreTokenizer and StripAccents single out.
+Scripts come from its UnicodeScripts: two characters are of one script when they stand together uncut, and of any
+script (0) when nothing cuts them off; the numbers count scripts as they first appear and say no more. Special casing
+(one character to several) comes from Python's str methods.
 """
 import platform
 import sys
@@ -80,7 +81,7 @@ def main() -> None:
     for index, (_, pattern) in enumerate(CLASSES):
         for c in members(pattern):
             bits[c] |= 1 << index
-    for index, found in enumerate([word_members(), *bert_members()], len(CLASSES)):
+    for index, found in enumerate([word_members(), *bert_members(), members(r"\p{Han}")], len(CLASSES)):
         for c in found:
             bits[c] |= 1 << index
     runs, script_runs = runs_of(bits), runs_of(scripts())

@@ -16,6 +16,8 @@ inline constexpr Classes kSymbol = 1 << 8, kSpace = 1 << 9, kWord = 1 << 10;
 // removes, and punctuation, which stands alone. kCombining is what StripAccents removes.
 inline constexpr Classes kAccent = 1 << 11, kRemovedByBert = 1 << 12, kBertPunctuation = 1 << 13;
 inline constexpr Classes kCombining = 1 << 14;
+// The reference's \p{Han}: the one script that patterns in use name.
+inline constexpr Classes kHan = 1 << 15;
 inline constexpr Classes kLetter = kUpper | kLower | kTitle | kModifier | kOtherLetter;
 
 // Any value is allowed; what is no code point has no class.
