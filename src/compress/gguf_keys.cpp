@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "models/config.h"
 #include "models/tensor_names.h"
 
 namespace hearth::compress {
@@ -78,6 +79,17 @@ Status add_rope(const JsonCursor& config, GgufModel& model) {
                 rope.scaling->where(), rope.type);
 }
 
+// Windows have no key here: a file without them would be another model, unless all of the context is within.
+Status check_windows(const Json& json, const std::string& where, std::int64_t context) {
+    HEARTH_TRY(const models::ModelConfig config, models::read_hf_config(json, where));
+    for (int layer = 0; layer < config.n_layers; ++layer)
+        if (const int window = config.window_of(layer); window > 0 && window < context)
+            return fail(Fault::unsupported,
+                        "{}: sliding_window: expected none for GGUF output, saw {} of {} positions", where,
+                        window, context);
+    return {};
+}
+
 }  // namespace
 
 Result<GgufModel> gguf_model(const Json& json, const std::string& where, std::string_view model_name) {
@@ -127,6 +139,7 @@ Result<GgufModel> gguf_model(const Json& json, const std::string& where, std::st
     model.pairs.push_back(
         {arch + ".attention.layer_norm_rms_epsilon", GgufValue::f32(static_cast<float>(rms_eps))});
     HEARTH_TRY_STATUS(add_rope(config, model));
+    HEARTH_TRY_STATUS(check_windows(json, where, context));
     return model;
 }
 

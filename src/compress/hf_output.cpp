@@ -193,7 +193,35 @@ bool is_copied(const fs::path& path) {
     return extension == ".json" || extension == ".jinja" || extension == ".txt" || extension == ".model";
 }
 
+// Sentence Transformers' parts behind the model, folders that modules.json names: "1_Pooling", "2_Dense".
+Status copy_modules(const fs::path& from, const fs::path& to) {
+    const fs::path path = from / "modules.json";
+    std::error_code error;
+    if (!fs::exists(path, error)) return {};
+    HEARTH_TRY(const std::string text, read_text(path, kTextFileBytesMax));
+    HEARTH_TRY(const Json json, parse_json(text, path.string()));
+    const JsonCursor modules(json, path.string());
+    HEARTH_TRY(const std::size_t n, modules.array_size());
+    for (std::size_t i = 0; i < n; ++i) {
+        HEARTH_TRY(const JsonCursor module, modules.at(i));
+        if (!module.value().is_object()) return fail(module.wrong("an object"));
+        HEARTH_TRY(const std::string named, module.string_or("path", ""));
+        const fs::path name =
+            fs::path(named).filename();  // a folder beside the model, whatever the file says
+        if (name.empty() || name == "." || name == ".." || !fs::is_directory(from / name, error)) continue;
+        fs::create_directories(to / name, error);
+        for (const char* file : {"config.json", "model.safetensors"}) {
+            if (!fs::exists(from / name / file, error)) continue;
+            if (!fs::copy_file(from / name / file, to / name / file, fs::copy_options::overwrite_existing,
+                               error))
+                return fail(io_error(from / name / file, "cannot copy", error.value()));
+        }
+    }
+    return {};
+}
+
 Status copy_others(const fs::path& from, const fs::path& to) {
+    HEARTH_TRY_STATUS(copy_modules(from, to));
     std::error_code error;
     for (const auto& entry : fs::directory_iterator(from, error)) {
         if (!entry.is_regular_file(error) || !is_copied(entry.path())) continue;

@@ -69,6 +69,13 @@ bool belongs_to_fp8(const formats::Safetensors& file, std::string_view name,
     return false;
 }
 
+// gpt-oss's experts: "m.gate_up_proj_blocks" with "m.gate_up_proj_scales" beside it.
+bool is_mxfp4_codes(const formats::Safetensors& file, const formats::SafetensorsEntry& entry) {
+    constexpr std::string_view kSuffix = "_blocks";
+    return entry.dtype == DType::u8 && entry.name.ends_with(kSuffix) &&
+           file.find(fmt::format("{}_scales", without(entry.name, kSuffix))) != nullptr;
+}
+
 }  // namespace
 
 Result<Source> Source::open(const fs::path& path) {
@@ -177,6 +184,9 @@ Status Source::read_safetensors() {
             return fail(Fault::unsupported,
                         "{}: {}: expected plain numbers, NVFP4 or matrices of FP8 E4M3, saw {} {}",
                         path_.string(), name, info(entry->dtype).name, entry->shape.text());
+        if (is_mxfp4_codes(*safetensors_, *entry))
+            return fail(Fault::unsupported, "{}: {}: expected unquantized, NVFP4 or FP8 weights, saw MXFP4",
+                        path_.string(), name);
         const TensorView view = safetensors_->view(*entry);
         tensors_.push_back({entry->name, entry->name, entry->dtype, entry->shape, view, std::nullopt, 1,
                             view.bytes.size(), entry->file, models::ScaleBlock()});

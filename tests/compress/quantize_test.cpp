@@ -257,6 +257,36 @@ TEST(Quantize, FolderIsWholeAndSaysWhatItIs) {
     }
 }
 
+// modules.json names folders with what Sentence Transformers keeps behind a model; without them it would name
+// what is not there.
+TEST(Quantize, TheModulesOfAnEmbedderComeAlong) {
+    const TempFolder folder;
+    const fs::path source = folder.path() / "source", target = folder.path() / "nv";
+    std::vector<float> weights(2 * 32, 1.0f);
+    write_model(source, {{"x.weight", DType::f32, {2, 32}}}, {copied(std::as_bytes(std::span(weights)))});
+    ASSERT_OK(write_whole(source / "modules.json",
+                          R"([{"type": "Transformer", "path": ""}, {"type": "Pooling", "path": "1_Pooling"},)"
+                          R"( {"type": "Dense", "path": "../../2_Dense"}, {"type": "Normalize"}])"));
+    for (const char* file : {"1_Pooling/config.json", "2_Dense/config.json", "2_Dense/model.safetensors",
+                             "2_Dense/pytorch_model.bin", "3_Other/config.json"}) {
+        fs::create_directories((source / file).parent_path());
+        ASSERT_OK(write_whole(source / file, file));
+    }
+    ASSERT_OK(quantized(source, target));
+    for (const char* file : {"1_Pooling/config.json", "2_Dense/config.json", "2_Dense/model.safetensors"})
+        EXPECT_EQ(read_bytes(target / file), file);
+    EXPECT_FALSE(fs::exists(target / "2_Dense/pytorch_model.bin"));
+    EXPECT_FALSE(fs::exists(target / "3_Other"));
+    for (const char* broken : {"{", "{}", "[1]", R"([{"path": 1}])"}) {
+        ASSERT_OK(write_whole(source / "modules.json", broken));
+        const auto report = quantized(source, folder.path() / "other");
+        ASSERT_FALSE(report.has_value()) << broken;
+        EXPECT_NE(report.error().message.find("modules.json"), std::string::npos) << report.error().message;
+        EXPECT_FALSE(fs::exists(folder.path() / "other"));
+        EXPECT_FALSE(fs::exists(folder.path() / "other.partial-resumed"));
+    }
+}
+
 TEST(Quantize, SameBytesForAnyNumberOfThreads) {
     const TempFolder folder;
     for (const char* name : {"nvfp4", "q4_0", "q4_k_m"}) {
