@@ -169,6 +169,9 @@ Arguments Interpreter::evaluate_arguments(const std::vector<Argument>& arguments
     for (const Argument& argument : arguments) {
         Value value = evaluate(*argument.value, scope);
         if (argument.stars == 1) {
+            const bool iterable =
+                value.is_text() || value.is_dict() || value.is_sequence() || value.is_undefined();
+            if (!iterable) raise("Value after * must be an iterable, not {}", type_name(value));
             for (Value& item : iterate(value)) out.positional.push_back(std::move(item));
         } else if (argument.stars == 2) {
             if (!value.is_dict()) raise("argument after ** must be a mapping, not {}", type_name(value));
@@ -270,8 +273,10 @@ std::optional<Value> python_attribute(const Value& object, std::string_view name
 // Python's subscript; nothing for what has no such element.
 std::optional<Value> python_item(const Value& object, const Value& key) {
     if (object.is_dict()) {
-        if ((key.is_sequence() && key.sequence().kind != SequenceKind::tuple) || key.is_dict())
-            return std::nullopt;
+        const bool is_key =
+            !key.is_dict() && (!key.is_sequence() || key.sequence().kind == SequenceKind::tuple ||
+                               key.sequence().kind == SequenceKind::range);
+        if (!is_key) return std::nullopt;
         const Value* found = object.dict().find(key);
         return found == nullptr ? std::nullopt : std::optional(*found);
     }

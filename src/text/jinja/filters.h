@@ -13,6 +13,9 @@ using TestFunction = bool (*)(Interpreter&, const Value& value, const Arguments&
 FilterFunction find_filter(std::string_view name);
 TestFunction find_test(std::string_view name);
 
+// Python's float(text), spaces around it and underscores included.
+std::optional<double> parse_float(std::string_view text);
+
 // The tables that find_filter looks through, one a source file.
 using FilterEntry = std::pair<std::string_view, FilterFunction>;
 std::span<const FilterEntry> text_filters();

@@ -233,30 +233,27 @@ Interpreter::Flow Interpreter::execute_scope(const Statement& s, const ScopePtr&
 }
 
 void Interpreter::loop(const Statement& s, const ScopePtr& scope, const Value& iterable, int level) {
-    Values all = iterate(iterable);
-    charge(all.size() * sizeof(Value));
-    int depth = 0;
-    for (const Value& item : all) depth = std::max(depth, deeper_than(item));
+    // What reads a generator besides, in the loop or behind its `break`, finds what the loop has not taken.
+    const bool is_generator = iterable.is_sequence() && iterable.sequence().kind == SequenceKind::generator;
+    const Value source =
+        is_generator ? iterable : Value::sequence(SequenceKind::generator, iterate(iterable));
+    charge((source.sequence().items.size() - source.sequence().taken) * sizeof(Value));
+    const int depth = deeper_than(source);
     const auto items = std::make_shared<Values>();
-    std::function<bool()> more = [] { return false; };
     const Expression* const wanted = s.expressions[1].get();
-    if (wanted == nullptr) {
-        *items = std::move(all);
-    } else {
-        more = [this, &s, scope, wanted, items = items.get(), all = std::move(all),
-                next = std::size_t{0}]() mutable {
-            while (next < all.size()) {
-                const Value& item = all[next++];
+    std::function<bool()> more = [this, &s, scope, wanted, items = items.get(), source] {
+        while (auto item = take_next(source.sequence())) {
+            step();
+            if (wanted != nullptr) {
                 const ScopePtr own = inner(scope);
-                assign(*s.targets[0], item, own);
-                step();
+                assign(*s.targets[0], *item, own);
                 if (!truthy(evaluate(*wanted, own))) continue;
-                items->push_back(item);
-                return true;
             }
-            return false;
-        };
-    }
+            items->push_back(std::move(*item));
+            return true;
+        }
+        return false;
+    };
     const auto variable = std::make_shared<Loop>(s, scope, items, std::move(more), level);
     variable->depth = depth;
     bool completed = false;  // an iteration that `continue` or `break` ends does not count

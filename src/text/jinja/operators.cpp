@@ -170,6 +170,11 @@ bool contains(const Value& container, const Value& item) {
     }
     if (container.is_undefined()) return false;
     if (!container.is_sequence()) raise("argument of type '{}' is not iterable", type_name(container));
+    if (container.sequence().kind == SequenceKind::generator) {  // read as far as the item
+        while (const auto other = take_next(container.sequence()))
+            if (equal(item, *other)) return true;
+        return false;
+    }
     const Values items = iterate(container);
     return std::any_of(items.begin(), items.end(), [&](const Value& other) { return equal(item, other); });
 }
@@ -245,7 +250,9 @@ Value slice(Interpreter& interpreter, const Value& container, const Value& start
                                                         container.sequence().kind == SequenceKind::range));
     if (container.is_dict()) raise("unhashable type: 'slice'");
     if (!sliceable) raise("'{}' object is not subscriptable", type_name(container));
-    for (const Value* bound : {&start, &stop, &step})
+    if (step.is_number() && !step.is_float() && equal(step, Value(std::int64_t{0})))
+        raise("slice step cannot be zero");
+    for (const Value* bound : {&step, &start, &stop})
         if (!bound->is_none() && !bound->is_integer() && !bound->is_boolean())
             raise("slice indices must be integers or None or have an __index__ method");
     if (container.is_text()) {

@@ -174,15 +174,8 @@ Value join(Interpreter& interpreter, const Value& value, const Arguments& argume
 
 Value first(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
     bind(arguments, "first", {});
-    if (value.is_sequence() && value.sequence().kind == SequenceKind::generator &&
-        !value.sequence().consumed) {
-        Values& left = value.sequence().items;  // takes one item only
-        if (left.empty()) return Value::undefined("No first item, sequence was empty.");
-        Value item = std::move(left.front());
-        interpreter.charge(left.size() * sizeof(Value));
-        left.erase(left.begin());
-        return item;
-    }
+    if (value.is_sequence() && value.sequence().kind == SequenceKind::generator)  // takes one item only
+        return take_next(value.sequence()).value_or(Value::undefined("No first item, sequence was empty."));
     const Values items = items_of(interpreter, value);
     return items.empty() ? Value::undefined("No first item, sequence was empty.") : items.front();
 }
@@ -190,6 +183,8 @@ Value last(Interpreter& interpreter, const Value& value, const Arguments& argume
     bind(arguments, "last", {});
     if (value.is_sequence() && value.sequence().kind == SequenceKind::generator)
         raise("'generator' object is not reversible");
+    if (value.is_number() || value.is_none() || value.is_object())
+        raise("'{}' object is not reversible", type_name(value));
     const Values items = items_of(interpreter, value);
     return items.empty() ? Value::undefined("No last item, sequence was empty.") : items.back();
 }
@@ -234,6 +229,7 @@ Value items(Interpreter& interpreter, const Value& value, const Arguments& argum
 
 Value map(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
     Values out;
+    if (!truthy(value)) return generator({});
     const bool by_attribute = arguments.positional.empty() && !arguments.named.empty();
     if (by_attribute) {
         const Binding b = bind(arguments, "map", {"attribute", "default"});

@@ -93,6 +93,10 @@ Value indent(Interpreter& interpreter, const Value& value, const Arguments& argu
         by = binary(interpreter, Op::mul, Value(" "), *b[0]);
     }
     const bool first = b[1] && truthy(*b[1]), blank = b[2] && truthy(*b[2]);
+    if (value.is_sequence() && value.sequence().kind == SequenceKind::list)  // Python adds a character to it
+        raise("'list' object has no attribute 'splitlines'");
+    if (!value.is_text() && !value.is_undefined())
+        raise("unsupported operand type(s) for +=: '{}' and 'str'", type_name(value));
     const std::string text = as_text(value, "indent") + "\n";  // as Jinja2: so that there is a line
     QuotedText out;
     if (first) append_text(out, by);
@@ -120,9 +124,13 @@ Value truncate(Interpreter& interpreter, const Value& value, const Arguments& ar
     const std::int64_t leeway = b[3] && !b[3]->is_none() ? clamped_integer(*b[3], "truncate: leeway") : 5;
     if (length < text_length(end)) raise("expected length >= {}, got {}", text_length(end), length);
     if (leeway < 0) raise("expected leeway >= 0, got {}", leeway);
-    const std::string& text = as_text(value, "truncate");
-    const std::int64_t size = text_length(text);
+    const std::int64_t size = jinja::length(value);
     if (size <= length || size - length <= leeway) return value;
+    if (!value.is_text()) {
+        slice(interpreter, value, Value::none(), Value(std::int64_t{0}), Value::none());
+        if (kill) raise("can only concatenate {0} (not \"str\") to {0}", type_name(value));
+        raise("'{}' object has no attribute 'rsplit'", type_name(value));
+    }
     const Value cut =
         slice(interpreter, value, Value::none(), Value(length - text_length(end)), Value::none());
     const std::size_t space = kill ? std::string::npos : cut.text().rfind(' ');
@@ -324,7 +332,8 @@ Value urlencode(Interpreter& interpreter, const Value& value, const Arguments& a
 
 Value xmlattr(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
     const Binding b = bind(arguments, "xmlattr", {"autospace"});
-    if (!value.is_dict()) raise("xmlattr: expected a mapping, saw '{}'", type_name(value));
+    if (value.is_undefined()) raise("{}", value.why_undefined());
+    if (!value.is_dict()) raise("'{}' object has no attribute 'items'", type_name(value));
     std::string out;
     for (const auto& [key, item] : value.dict().items) {
         if (item.is_none() || item.is_undefined()) continue;
@@ -344,8 +353,12 @@ Value xmlattr(Interpreter& interpreter, const Value& value, const Arguments& arg
 Value filesizeformat(Interpreter&, const Value& value, const Arguments& arguments) {
     const Binding b = bind(arguments, "filesizeformat", {"binary"});
     const bool binary = b[0] && truthy(*b[0]);
-    if (!value.is_number()) raise("filesizeformat: expected a number, saw '{}'", type_name(value));
-    const double bytes = value.number(), base = binary ? 1024 : 1000;
+    if (value.is_undefined()) raise("{}", value.why_undefined());
+    if (!value.is_number() && !value.is_text())
+        raise("float() argument must be a string or a real number, not '{}'", type_name(value));
+    const std::optional<double> given = value.is_text() ? parse_float(value.text()) : value.number();
+    if (!given) raise("could not convert string to float: {}", repr(Value(value.text())));
+    const double bytes = *given, base = binary ? 1024 : 1000;
     if (bytes == 1) return Value("1 Byte");
     if (bytes < base) return Value(fmt::format("{:.0f} Bytes", std::trunc(bytes) + 0.0));
     double unit = base;

@@ -17,7 +17,14 @@ using Fn = Function::Body;
 
 std::optional<std::string> text_or_none(const std::optional<Value>& value, std::string_view what) {
     if (!value || value->is_none()) return std::nullopt;
+    if (!value->is_text() && !value->is_undefined() && what == "split")
+        raise("must be str or None, not {}", type_name(*value));
+    if (!value->is_text() && !value->is_undefined()) raise("{} arg must be None or str", what);
     return as_text(*value, what);
+}
+const std::string& wanted_text(const Value& value) {
+    if (!value.is_text()) raise("must be str, not {}", type_name(value));
+    return value.text();
 }
 
 template <bool kLeft, bool kRight>
@@ -48,7 +55,7 @@ Value split_with(Interpreter& interpreter, const Value& self, const Arguments& a
     const Binding b = bind(arguments, "split", {"sep", "maxsplit"});
     interpreter.charge(self.text().size() * 8);
     const std::int64_t times = b[1] ? as_integer(*b[1], "split: maxsplit") : -1;
-    const auto separator = text_or_none(b[0], "split: sep");
+    const auto separator = text_or_none(b[0], "split");
     if (separator && separator->empty()) raise("empty separator");
     Values out;
     for (const std::string_view part : split_text(self.text(), separator, times, from_right))
@@ -69,7 +76,7 @@ Value splitlines(Interpreter& interpreter, const Value& self, const Arguments& a
 
 Value partition_with(const Value& self, const Arguments& arguments, bool from_right) {
     const Binding b = bind(arguments, "partition", {"sep"}, 1);
-    const std::string& separator = as_text(*b[0], "partition");
+    const std::string& separator = wanted_text(*b[0]);
     if (separator.empty()) raise("empty separator");
     const std::string& text = self.text();
     const std::size_t at = from_right ? text.rfind(separator) : text.find(separator);
@@ -139,7 +146,7 @@ Value find(Interpreter& interpreter, const Value& self, const Arguments& argumen
     const Binding b = bind(arguments, "find", {"sub", "start", "end"}, 1);
     interpreter.charge(self.text().size());
     const Range range = range_of(interpreter, self, b[1], b[2]);
-    const std::string& sub = as_text(*b[0], "find");
+    const std::string& sub = wanted_text(*b[0]);
     const std::size_t at = kWhich == Find::first ? range.part.find(sub) : range.part.rfind(sub);
     if (at == std::string::npos || !range.valid) {
         if (kMustFind) raise("substring not found");
@@ -152,7 +159,7 @@ Value count(Interpreter& interpreter, const Value& self, const Arguments& argume
     const Binding b = bind(arguments, "count", {"sub", "start", "end"}, 1);
     interpreter.charge(self.text().size());
     const Range range = range_of(interpreter, self, b[1], b[2]);
-    const std::string& sub = as_text(*b[0], "count");
+    const std::string& sub = wanted_text(*b[0]);
     if (!range.valid) return Value(std::int64_t{0});
     if (sub.empty()) return Value(text_length(range.part) + 1);
     std::int64_t n = 0;

@@ -19,6 +19,8 @@ class Writer {
             if (options[1]->is_text()) {
                 indent_ = *options[1];
             } else {
+                if (!options[1]->is_integer() && !options[1]->is_boolean())
+                    raise("can't multiply sequence by non-int of type '{}'", type_name(*options[1]));
                 const std::int64_t width =
                     std::max<std::int64_t>(as_integer(*options[1], "tojson: indent"), 0);
                 interpreter.check_size(static_cast<std::uint64_t>(width));

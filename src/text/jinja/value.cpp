@@ -362,11 +362,16 @@ std::string to_text(const Value& value) {
 std::size_t ValueHash::operator()(const Value& value) const {
     if (value.is_text()) return std::hash<std::string>()(value.text());
     if (value.is_number()) return number_hash(value);  // 1, 1.0 and True are one key
-    if (value.is_sequence() && value.sequence().kind == SequenceKind::tuple) {
+    const bool by_items = value.is_sequence() && (value.sequence().kind == SequenceKind::tuple ||
+                                                  value.sequence().kind == SequenceKind::range);
+    if (by_items) {
         std::size_t hash = 0x345678;
         for (const Value& item : value.sequence().items) hash = hash * 1'000'003 ^ (*this)(item);
         return hash;
     }
+    const bool by_place = value.is_sequence() && (value.sequence().kind == SequenceKind::values ||
+                                                  value.sequence().kind == SequenceKind::generator);
+    if (by_place) return std::hash<const void*>()(&value.sequence());
     if (value.is_sequence() || value.is_dict()) raise("unhashable type: '{}'", type_name(value));
     if (value.is_object()) return std::hash<const void*>()(value.object().get());
     return value.is_none() ? 1 : 2;
@@ -423,11 +428,17 @@ Values iterate(const Value& value) {
     if (value.is_sequence()) {
         Sequence& sequence = value.sequence();
         if (sequence.kind != SequenceKind::generator) return sequence.items;
-        if (sequence.consumed) return items;
-        sequence.consumed = true;
-        return std::move(sequence.items);
+        items.assign(sequence.items.begin() + static_cast<std::ptrdiff_t>(sequence.taken),
+                     sequence.items.end());
+        sequence.taken = sequence.items.size();
+        return items;
     }
     raise("'{}' object is not iterable", type_name(value));
+}
+
+std::optional<Value> take_next(Sequence& generator) {
+    if (generator.taken == generator.items.size()) return std::nullopt;
+    return generator.items[generator.taken++];
 }
 
 std::int64_t as_integer(const Value& value, std::string_view what) {

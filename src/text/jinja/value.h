@@ -147,7 +147,7 @@ struct Sequence {
     SequenceKind kind = SequenceKind::list;
     Values items;
     bool is_group = false;                     // a tuple of groupby: its items are `grouper` and `list` too
-    bool consumed = false;                     // generators give their items once
+    std::size_t taken = 0;                     // generators give their items once: those given already
     std::shared_ptr<const RangeBounds> range;  // as it was made
     int depth = 1;
 };
@@ -223,6 +223,9 @@ std::int64_t text_length(std::string_view text);  // in code points
 
 // Items for a loop; characters of a text, keys of a dict. Throws TemplateError for what does not iterate.
 Values iterate(const Value& value);
+
+// The next item of a generator, which has it no longer.
+std::optional<Value> take_next(Sequence& generator);
 
 // The integer that an argument must be (booleans count). Throws TemplateError naming `what`.
 std::int64_t as_integer(const Value& value, std::string_view what);

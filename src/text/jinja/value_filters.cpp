@@ -74,6 +74,8 @@ std::optional<Value> parse_integer(std::string_view text, std::int64_t base) {
     return integer_of_digits(rest, static_cast<int>(base), negative);
 }
 
+}  // namespace
+
 std::optional<double> parse_float(std::string_view text) {
     auto digits = digits_of(text);
     if (!digits) return std::nullopt;
@@ -91,6 +93,8 @@ std::optional<double> parse_float(std::string_view text) {
         value = rest.find("e-") != std::string_view::npos ? 0.0 : HUGE_VAL;
     return negative ? -value : value;
 }
+
+namespace {
 
 Value to_int(Interpreter&, const Value& value, const Arguments& arguments) {
     const Binding b = bind(arguments, "int", {"default", "base"});
@@ -143,6 +147,12 @@ Value round(Interpreter& interpreter, const Value& value, const Arguments& argum
     if (method != "common" && method != "ceil" && method != "floor")
         raise("method must be common, ceil or floor");
     if (value.is_undefined()) raise("{}", value.why_undefined());
+    const bool repeats =
+        value.is_text() || (value.is_sequence() && (value.sequence().kind == SequenceKind::list ||
+                                                    value.sequence().kind == SequenceKind::tuple));
+    if (repeats && method != "common") raise("must be real number, not {}", type_name(value));
+    if (!value.is_number() && method != "common")
+        raise("unsupported operand type(s) for *: '{}' and 'int'", type_name(value));
     if (!value.is_number()) raise("type {} doesn't define __round__ method", type_name(value));
     if (method == "common") {
         if (value.is_float()) return Value(round_to(value.number(), precision));
