@@ -57,18 +57,20 @@ void run_linear(benchmark::State& state, DType dtype, bool of_blocks, std::int64
     Arena arena;
     const kernels::PackedMatrix matrix = random_matrix(dtype, of_blocks, rows, cols, arena);
     const std::int64_t x_stride = matrix.cols_padded, y_stride = matrix.n_panels * kernels::kLanes;
-    std::vector<float> x(static_cast<std::size_t>(n_tokens * x_stride), 0.5f);
-    std::vector<float> y(static_cast<std::size_t>(n_tokens * y_stride));
+    const auto take = [&](std::int64_t n) {  // whole cache lines, as in the engine
+        return arena.take<float>(static_cast<std::uint64_t>(n), "a benchmark").value();
+    };
+    const std::span<float> x = take(n_tokens * x_stride), y = take(n_tokens * y_stride);
+    std::fill(x.begin(), x.end(), 0.5f);
     const std::int64_t scratch_floats = kernels::linear_scratch_floats(matrix.cols_padded);
-    std::vector<float> scratch(static_cast<std::size_t>(scratch_floats * pool().size()));
+    const std::span<float> scratch = take(scratch_floats * pool().size());
     const kernels::CpuKernels& cpu = kernels::best();
     const kernels::ActivationKind kind = kernels::activation_kind(cpu, matrix, exact);
     if (!exact && kind == kernels::kActivationF32) {
         state.SkipWithError("no dot products for this format here");
         return;
     }
-    std::vector<std::byte> blocks(
-        static_cast<std::size_t>(n_tokens * kernels::activation_row_bytes(kind, matrix.cols)));
+    const std::span<float> blocks = take(n_tokens * kernels::activation_row_bytes(kind, matrix.cols) / 4);
     if (kind != kernels::kActivationF32)
         kernels::quantize_rows(cpu, kind, x.data(), x_stride, cols, 0, n_tokens, blocks.data());
     const kernels::Activations rows_in =

@@ -43,7 +43,7 @@ void linear_alone(const CpuKernels& kernels, const LinearJob& job, std::int64_t 
                   std::int64_t scratch_floats, std::int64_t panel_begin, std::int64_t panel_end);
 inline std::int64_t linear_scratch_floats(std::int64_t cols_padded) {
     constexpr auto kDotFloats = kDotScratchBytes / static_cast<std::int64_t>(sizeof(float));
-    return std::max(2 * kLanes * cols_padded, kDotFloats);
+    return std::max({kLanes * cols_padded, kLinearScratchFloats, kDotFloats});
 }
 
 }  // namespace hearth::kernels

@@ -42,8 +42,12 @@ struct LinearArgs {
     int64_t panel_bytes;    // one panel: cols / block_cols blocks
     int64_t cols;           // input width, padded to whole blocks
     float scale;            // applied to each finished sum (NVFP4's tensor scale, FP8's)
-    float* scratch;         // 2 panels as float32: 2 * 16 * cols
+    float* scratch;         // kLinearScratchFloats
 };
+// Of many tokens: columns of up to two panels that are decoded at once, tokens whose partial sums (four a
+// row) are held meanwhile.
+inline constexpr int64_t kTileCols = 192, kTilePanelsMax = 2, kTileTokensHeld = 240;
+inline constexpr int64_t kLinearScratchFloats = kTilePanelsMax * 16 * (kTileCols + 4 * kTileTokensHeld);
 
 // Activations for dot products: blocks of 32 columns, quantized once per row and read by every panel.
 inline constexpr int kActivationCols = 32;

@@ -63,7 +63,7 @@ TEST(Fit, ALocalRunPricesTheSumsOfTheProgram) {
     // A prompt of 512 in one chunk, at half the speed of reading: linears for each token, the head for the
     // last, queries of 512 over half of the prompt in 6 layers; attention's, in float32, weigh eight of the
     // others.
-    const double operations = 2 * linears + 2 * head / 512 + 8 * 4 * 512 * 256.5 * 6;
+    const double operations = 2 * linears + 2 * head / 512 + 4 * 4 * 512 * 256.5 * 6;
     EXPECT_NEAR(1 / plan->rows[0].prefill_expected, operations / 5e9 + 2 * reading / 512, 1e-9);
 }
 

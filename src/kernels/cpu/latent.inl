@@ -5,11 +5,13 @@
 template <int kDims>
 ROW_FN void gather_latents(const LatentArgs* a, const float* weights, int d, float* out) {
     Row acc[kDims];
+#pragma GCC unroll 8
     for (int i = 0; i < kDims; ++i) acc[i] = row_set1(0.0f);
     for (int64_t b = 0; b * 16 < a->end; ++b) {
         const Row w = row_load(weights + b * 16);
         const float* block = a->blocks[b] + d * 16;
         const int64_t left = a->end - b * 16;
+#pragma GCC unroll 8
         for (int i = 0; i < kDims; ++i) {
             Row x = row_load(block + i * 16);
             // What a block holds beyond the end is another sequence's: not even times zero.
@@ -17,15 +19,18 @@ ROW_FN void gather_latents(const LatentArgs* a, const float* weights, int d, flo
             acc[i] = row_fma(x, w, acc[i]);
         }
     }
+#pragma GCC unroll 8
     for (int i = 0; i < kDims; ++i) out[i] = row_sum(acc[i]);
 }
 
 // scores[16] of one block of float32s [width][16]: sum over dimensions in four partial sums, as linear.inl.
 ROW_FN Row score_floats(const float* q, const float* keys, int width) {
     Row acc[4];
+#pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) acc[j] = row_set1(0.0f);
     int d = 0;
     for (; d + 4 <= width; d += 4)
+#pragma GCC unroll 4
         for (int j = 0; j < 4; ++j)
             acc[j] = row_fma(row_load(keys + (d + j) * 16), row_set1(q[d + j]), acc[j]);
     for (int j = 0; d + j < width; ++j)

@@ -16,6 +16,8 @@ static constexpr int kAttendRows = 1, kAttendCols = 4, kAttendColsOfTwo = 4;
 // of one token alone, and rows of the state that share loads of a chunk's changes.
 static constexpr int kDeltaTokens = 1, kDeltaCols = 2, kDeltaColsOfOne = 2, kDeltaJoinRows = 2;
 
+// Keeps a value in its register: compilers would load it again for each use.
+ROW_FN void row_hold(Row& a) { asm("" : "+x"(a.lo), "+x"(a.hi)); }
 ROW_FN Row row_load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
 ROW_FN void row_store(float* p, Row a) {
     _mm256_storeu_ps(p, a.lo);

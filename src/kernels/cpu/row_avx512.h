@@ -14,6 +14,8 @@ static constexpr int kAttendRows = 4, kAttendCols = 4, kAttendColsOfTwo = 8;
 // of one token alone, and rows of the state that share loads of a chunk's changes.
 static constexpr int kDeltaTokens = 2, kDeltaCols = 4, kDeltaColsOfOne = 8, kDeltaJoinRows = 4;
 
+// Keeps a value in its register: compilers would load it again for each use.
+ROW_FN void row_hold(Row& a) { asm("" : "+v"(a)); }
 ROW_FN Row row_load(const float* p) { return _mm512_loadu_ps(p); }
 ROW_FN void row_store(float* p, Row a) { _mm512_storeu_ps(p, a); }
 ROW_FN Row row_set1(float x) { return _mm512_set1_ps(x); }

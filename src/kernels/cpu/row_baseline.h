@@ -16,6 +16,7 @@ static constexpr int kAttendRows = 1, kAttendCols = 1, kAttendColsOfTwo = 1;
 // of one token alone, and rows of the state that share loads of a chunk's changes.
 static constexpr int kDeltaTokens = 1, kDeltaCols = 1, kDeltaColsOfOne = 1, kDeltaJoinRows = 1;
 
+ROW_FN void row_hold(Row&) {}
 ROW_FN Row row_load(const float* p) {
     Row r;
     memcpy(r.lane, p, sizeof r.lane);
