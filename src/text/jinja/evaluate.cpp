@@ -174,6 +174,7 @@ Arguments Interpreter::evaluate_arguments(const std::vector<Argument>& arguments
             if (!iterable) raise("Value after * must be an iterable, not {}", type_name(value));
             for (Value& item : iterate(value)) out.positional.push_back(std::move(item));
         } else if (argument.stars == 2) {
+            if (value.is_undefined()) raise("{}", value.why_undefined());
             if (!value.is_dict()) raise("argument after ** must be a mapping, not {}", type_name(value));
             charge(value.dict().items.size() * value.dict().items.size());
             for (const auto& [key, item] : value.dict().items) {

@@ -241,6 +241,7 @@ Value map(Interpreter& interpreter, const Value& value, const Arguments& argumen
     }
     if (arguments.positional.empty()) raise("map requires a filter argument");
     const std::string name = as_text(arguments.positional[0], "map");
+    if (find_filter(name) == nullptr) raise("No filter named '{}'.", name);
     Arguments rest = arguments;
     rest.positional.erase(rest.positional.begin());
     for (const Value& item : items_of(interpreter, value)) {
@@ -264,6 +265,7 @@ Value select(Interpreter& interpreter, const Value& value, const Arguments& argu
     std::optional<std::string> name;
     if (!rest.positional.empty()) {
         name = as_text(rest.positional.front(), "select");
+        if (find_test(*name) == nullptr) raise("No test named '{}'.", *name);
         rest.positional.erase(rest.positional.begin());
     }
     Values out;

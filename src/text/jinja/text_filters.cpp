@@ -196,6 +196,8 @@ std::vector<std::string> wrap(std::string_view line, std::int64_t width, bool br
 Value wordwrap(Interpreter& interpreter, const Value& value, const Arguments& arguments) {
     const Binding b =
         bind(arguments, "wordwrap", {"width", "break_long_words", "wrapstring", "break_on_hyphens"});
+    if (!value.is_text() && !value.is_undefined())
+        raise("'{}' object has no attribute 'splitlines'", type_name(value));
     const std::int64_t width = b[0] ? clamped_integer(*b[0], "wordwrap: width") : 79;
     if (width <= 0) raise("invalid width {} (must be > 0)", width);
     const bool break_long = !b[1] || truthy(*b[1]), at_hyphens = !b[3] || truthy(*b[3]);

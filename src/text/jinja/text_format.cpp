@@ -233,6 +233,8 @@ std::string percent_field(const Value& value, Spec spec, char type) {
         return pad(text, "", spec, '>');
     }
     if (type == 'c' && value.is_text()) return pad(value.text(), "", spec, '>');
+    if (value.is_undefined() && (is_float_type(type) || type == 'd' || type == 'i' || type == 'u'))
+        raise("{}", value.why_undefined());
     if (!value.is_number() && is_float_type(type)) raise("must be real number, not {}", type_name(value));
     if (!value.is_number()) raise("%{} format: a real number is required, not {}", type, type_name(value));
     if (is_float_type(type)) {

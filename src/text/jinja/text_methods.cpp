@@ -261,7 +261,6 @@ Value all_are(Interpreter& interpreter, const Value& self, const Arguments& argu
     return Value(!points.empty() && std::all_of(points.begin(), points.end(), kIs));
 }
 bool alpha(char32_t c) { return (classes(c) & kLetter) != 0; }
-bool digit(char32_t c) { return c >= '0' && c <= '9'; }
 bool decimal(char32_t c) { return is_decimal_digit(c); }
 bool alnum(char32_t c) { return (classes(c) & (kLetter | kNumber)) != 0; }
 bool numeric(char32_t c) { return (classes(c) & kNumber) != 0; }
@@ -408,7 +407,7 @@ constexpr std::pair<std::string_view, Fn> kMethods[] = {
     {"isalpha", all_are<alpha>},
     {"isascii", isascii},
     {"isdecimal", all_are<decimal>},
-    {"isdigit", all_are<digit>},
+    {"isdigit", all_are<decimal>},
     {"isidentifier", isidentifier},
     {"islower", cased<kLower, kUpper | kTitle>},
     {"isnumeric", all_are<numeric>},

@@ -26,6 +26,22 @@ bool is_decimal_digit(char32_t c) {
     return utf8proc_category(static_cast<utf8proc_int32_t>(c)) == UTF8PROC_CATEGORY_ND;
 }
 
+std::string with_ascii_digits(std::string_view text) {
+    std::string out;
+    for (std::size_t at = 0; at < text.size();) {
+        const CodePoint c = read_code_point(text, at);
+        at += c.bytes;
+        if (c.value < 0x80 || !is_decimal_digit(c.value)) {
+            append_code_point(out, c.value);
+            continue;
+        }
+        char32_t zero = c.value;  // digits of a script stand together, from 0 on
+        while (is_decimal_digit(zero - 1)) --zero;
+        out.push_back(static_cast<char>('0' + (c.value - zero) % 10));
+    }
+    return out;
+}
+
 std::string_view strip_text(std::string_view text, const std::optional<std::string>& chars, bool left,
                             bool right) {
     std::vector<char32_t> set;

@@ -12,6 +12,8 @@ namespace hearth::text::jinja {
 
 bool is_python_space(char32_t c);   // str.isspace
 bool is_decimal_digit(char32_t c);  // category Nd
+// Decimal digits of any script as those of ASCII, as int() and float() read them.
+std::string with_ascii_digits(std::string_view text);
 
 std::string fold_case(std::string_view text);  // str.casefold
 

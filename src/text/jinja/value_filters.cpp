@@ -38,7 +38,7 @@ Value absolute(Interpreter&, const Value& value, const Arguments& arguments) {
 
 // Python's int(text, base) and float(text): spaces around, underscores between digits.
 std::optional<std::string> digits_of(std::string_view text) {
-    const std::string_view stripped = strip_text(text, std::nullopt, true, true);
+    const std::string stripped = with_ascii_digits(strip_text(text, std::nullopt, true, true));
     std::string out;
     for (std::size_t i = 0; i < stripped.size(); ++i) {
         if (stripped[i] != '_') {
