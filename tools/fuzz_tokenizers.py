@@ -20,7 +20,8 @@ from random_text import random_text  # noqa: E402
 
 BEHAVIORS = ["removed", "isolated", "merged_with_previous", "merged_with_next", "contiguous"]
 PATTERNS = [Regex(r"\p{N}{1,3}"), Regex(r"\s+"), Regex(r"[A-Za-z]+|\d"), " ", Regex(r"(?i:'s|'t)|\p{L}+|\s+(?!\S)|\s+|."), "a", Regex(r"[^\s]+"),
-            Regex(r"\p{Han}|\p{P}"), Regex(r"[\r\n]"), "..", Regex(r"(?<=a)b|\w+")]
+            Regex(r"\p{Han}|\p{P}"), Regex(r"[\r\n]"), "..", Regex(r"(?<=a)b|\w+"), Regex(r"[\p{Han}\u3001]+|\p{Hiragana}"),
+            Regex(r"\p{^Han}+|\P{Greek}"), Regex(r"[^\p{Latin}\s]+|\p{^Cyrillic}")]
 ADDED = ["<s>", "</s>", "<|x|>", "the", " lead", "tab\t", "<b>", "\u00e9", "Hearth", "  ", "<|im_start|>", "\n\n", "x y", "123"]
 
 

@@ -11,21 +11,19 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "text/oniguruma.h"
 #include "text/unicode.h"
 #include "text/utf8.h"
 
 namespace hearth::text {
 namespace {
-pcre2_code* compiled_class(const std::string& pattern) {
-    int error = 0;
-    std::size_t offset = 0;
-    return pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), PCRE2_UTF | PCRE2_UCP,
-                         &error, &offset, nullptr);
-}
-
 // One class of characters, or white space; lives as long as the program.
 pcre2_code* property(const char* name) {
-    pcre2_code* code = compiled_class(name == nullptr ? "\\s" : fmt::format("\\p{{{}}}", name));
+    const std::string pattern = name == nullptr ? "\\s" : fmt::format("\\p{{{}}}", name);
+    int error = 0;
+    std::size_t offset = 0;
+    pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
+                                     PCRE2_UTF | PCRE2_UCP, &error, &offset, nullptr);
     HEARTH_CHECK(code != nullptr, "PCRE2 knows the general categories and Han");
     return code;
 }
@@ -51,69 +49,14 @@ struct Regex::Compiled {
     }
 };
 
-namespace {
-
-// At "{Han}" or "{^Han}": "{sc:Han}", the script alone. PCRE2 from 10.40 on takes all that is used with the
-// script otherwise, U+3001 and U+30FC among it; Oniguruma never does. Nothing when it names no script.
-std::optional<std::string> script_class(std::string_view from) {
-    const std::size_t end = from.find('}');
-    if (!from.starts_with('{') || end == std::string_view::npos || end > 40) return std::nullopt;
-    std::string_view name = from.substr(1, end - 1);
-    const bool inverted = name.starts_with('^');
-    if (inverted) name.remove_prefix(1);
-    if (name.find(':') != std::string_view::npos || name.find('=') != std::string_view::npos)
-        return std::nullopt;
-    pcre2_code* const code = compiled_class(fmt::format("\\p{{sc:{}}}", name));
-    if (code == nullptr) return std::nullopt;
-    pcre2_code_free(code);
-    return fmt::format("{{{}sc:{}}}", inverted ? "^" : "", name);
-}
-
-// \w as Oniguruma has it: PCRE2's knows no marks, and more numbers. And its scripts.
-std::string as_oniguruma(std::string_view pattern) {
-    constexpr std::string_view kWord =
-        "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}";
-    std::string out;
-    bool in_class = false;
-    for (std::size_t i = 0; i < pattern.size(); ++i) {
-        const char c = pattern[i];
-        if (c == '\\' && i + 1 < pattern.size()) {
-            const char escaped = pattern[++i];
-            if (escaped == 'w' && in_class)
-                out += kWord;
-            else if ((escaped == 'w' || escaped == 'W') && !in_class)
-                out.append(escaped == 'w' ? "[" : "[^").append(kWord).append("]");
-            else
-                out.append({c, escaped});
-            if (escaped != 'p' && escaped != 'P') continue;
-            if (const auto script = script_class(pattern.substr(i + 1))) {
-                out += *script;
-                i += pattern.substr(i + 1).find('}') + 1;
-            }
-            continue;
-        }
-        out.push_back(c);
-        if (c == '[' && !in_class) {
-            in_class = true;  // a bracket that stands first belongs to the class
-            if (i + 1 < pattern.size() && pattern[i + 1] == '^') out.push_back(pattern[++i]);
-            if (i + 1 < pattern.size() && pattern[i + 1] == ']') out.push_back(pattern[++i]);
-        } else if (c == ']') {
-            in_class = false;
-        }
-    }
-    return out;
-}
-
-}  // namespace
-
 Result<Regex> Regex::compile(std::string_view pattern, bool literal, std::string_view where) {
     if (pattern.size() > kPatternBytesMax)
         return fail(Fault::out_of_range, "{}: expected a pattern of at most {} bytes, saw {}", where,
                     kPatternBytesMax, pattern.size());
-    const std::string translated = literal ? std::string(pattern) : as_oniguruma(pattern);
+    const std::string translated = literal ? std::string(pattern) : as_pcre2(pattern);
     int error = 0;
     std::size_t offset = 0;
-    const auto options = PCRE2_UTF | (literal ? PCRE2_LITERAL : PCRE2_UCP);
+    const auto options = PCRE2_UTF | (literal ? PCRE2_LITERAL : PCRE2_UCP | PCRE2_MULTILINE);
     auto compiled = std::make_shared<Compiled>();
     compiled->where = where;
     compiled->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),

@@ -3,6 +3,7 @@
 #include "text/splitter.h"
 
 #include <array>
+#include <utility>
 
 #include "text/unicode.h"
 #include "text/utf8.h"
@@ -144,15 +145,19 @@ class Collector {
                 break;
         }
         last_matched_ = matched;
-        if (join)
+        const bool after_cut = std::exchange(cut_, false);
+        if (join && !after_cut)
             out_.back().second = base_ + end;
         else
             out_.emplace_back(base_ + begin, base_ + end);
     }
 
+    // What comes next is joined to nothing before it.
+    void cut() { cut_ = true; }
+
   private:
     Behavior behavior_;
-    bool invert_;
+    bool invert_, cut_ = false;
     std::size_t base_;
     std::vector<ByteRange>& out_;
     std::size_t first_;
@@ -284,7 +289,12 @@ Status Splitter::split_by_regex(const Regex::Subject& subject, std::string_view 
         HEARTH_TRY(const auto match, regex_.find(subject, at));
         if (!match) break;
         const auto [begin, end] = *match;
-        if (end == begin) {  // an empty match cuts nothing here: go on at the next character
+        if (end == begin) {  // it cuts, unless it stands right behind a match; go on at the next character
+            if (begin > gap || gap == 0) {
+                collector.add(gap, begin, false);
+                collector.cut();
+                gap = begin;
+            }
             at = end < text.size() ? end + read_code_point(text, end).bytes : text.size() + 1;
             continue;
         }
