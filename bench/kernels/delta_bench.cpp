@@ -12,15 +12,18 @@
 #include "base/rng.h"
 #include "engine/measure.h"
 #include "kernels/select.h"
+#include "models/program.h"
 
 namespace {
 
 using namespace hearth;
 using kernels::kDeltaChunk;
 
-constexpr std::int64_t kKeyHeads = 16, kValueHeads = 32, kDim = 128;
+constexpr int kKeyHeads = 16, kValueHeads = 32, kDim = 128;
 constexpr std::int64_t kLayers = 36;  // together larger than caches, as in the model
-constexpr std::int64_t kValueHeadFloats = (kDim + kDeltaChunk) * kDim + kDeltaChunk + 16;
+const std::int64_t kValueHeadFloats =
+    models::DeltaSpec{.k_heads = kKeyHeads, .v_heads = kValueHeads, .k_dim = kDim, .v_dim = kDim}
+        .v_head_floats();
 
 ThreadPool& pool() {
     static ThreadPool instance;
