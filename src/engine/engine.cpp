@@ -36,6 +36,11 @@ struct Engine::State {
     std::vector<std::int64_t> promised;  // blocks by pool, to running sequences: none can starve half way
     std::uint64_t next_handle = 1;
     StepTotals totals;
+    // What a step takes and brings, kept so that decoding allocates nothing: parts, whose they are, and the
+    // logits of those that drew.
+    std::vector<StepPart> parts;
+    std::vector<Sequence*> owners;
+    std::vector<std::vector<float>> rows;
 
     [[nodiscard]] const text::Tokenizer* tokenizer() const {
         return model->tokenizer ? &*model->tokenizer : nullptr;
@@ -337,12 +342,12 @@ Result<bool> Engine::step() {
     if (s.running.empty()) return !s.waiting.empty();
     const auto start = std::chrono::steady_clock::now();
     std::uint64_t prompt_tokens = 0, drawn = 0;
-    std::vector<StepPart> parts;
-    std::vector<Sequence*> owners;
+    s.parts.clear();
+    s.owners.clear();
     std::size_t room = static_cast<std::size_t>(std::max(s.options.chunk_tokens, s.options.batch_max));
     // Sequences that decode come first: a long prompt must not make them wait for more than half a chunk.
     for (const bool prefill : {false, true}) {
-        if (prefill && !parts.empty())
+        if (prefill && !s.parts.empty())
             room = std::min(room, static_cast<std::size_t>(std::max(1, s.options.chunk_tokens / 2)));
         for (auto& sequence : s.running) {
             if (sequence->in_prefill() != prefill || room == 0) continue;
@@ -350,23 +355,25 @@ Result<bool> Engine::step() {
             const auto tokens = pending.first(std::min(pending.size(), room));
             HEARTH_TRY_STATUS(s.reserve(sequence->state, static_cast<std::int64_t>(tokens.size())));
             const auto n = static_cast<std::int64_t>(tokens.size());
-            parts.push_back({&sequence->state, tokens, tokens.size() == pending.size() ? n - 1 : n});
-            owners.push_back(sequence.get());
+            s.parts.push_back({&sequence->state, tokens, tokens.size() == pending.size() ? n - 1 : n});
+            s.owners.push_back(sequence.get());
             room -= tokens.size();
             if (prefill) prompt_tokens += tokens.size();
         }
     }
     // Tokens are drawn after the step: a draw appends to the list that `tokens` points into.
-    std::vector<std::vector<float>> rows(parts.size());
-    s.executor->run(parts, [&](std::size_t part, std::int64_t, std::span<const float> logits) {
-        rows[part].assign(logits.begin(), logits.end());
+    if (s.rows.size() < s.parts.size()) s.rows.resize(s.parts.size());
+    for (auto& row : s.rows) row.clear();
+    s.executor->run(s.parts, [&s](std::size_t part, std::int64_t, std::span<const float> logits) {
+        s.rows[part].assign(logits.begin(), logits.end());
     });
-    for (std::size_t i = 0; i < parts.size(); ++i) {
+    for (std::size_t i = 0; i < s.parts.size(); ++i) {
+        Sequence& owner = *s.owners[i];
         // States that recur cannot go back from the answer's end to the prompt's: a snapshot can.
-        if (s.recurs && owners[i]->state.length() == std::ssize(owners[i]->prompt()))
-            s.prefixes.keep(owners[i]->computed(), owners[i]->state.fork());
-        if (!rows[i].empty() && !owners[i]->finished()) {
-            owners[i]->take(rows[i]);
+        if (s.recurs && owner.state.length() == std::ssize(owner.prompt()))
+            s.prefixes.keep(owner.computed(), owner.state.fork());
+        if (!s.rows[i].empty() && !owner.finished()) {
+            owner.take(s.rows[i]);
             ++drawn;
         }
     }

@@ -61,6 +61,17 @@ class Executor {
         const StepPart* part;
         std::int64_t row, n_tokens;
     };
+    struct ExpertPart {  // one of an expert's matrices: 0 gate, 1 up, 2 down
+        int which;
+        float* y;
+        std::int64_t y_stride;
+    };
+    struct ExpertTask {  // some panels of one matrix, from `panel`, and the tokens of its expert
+        const kernels::PackedMatrix* matrix;
+        const ExpertPart* part;
+        kernels::ActivationKind kind;
+        std::int64_t first, n, panel;
+    };
     // What the experts of a step need: tokens sorted by expert, and what comes between the matrices.
     struct ExpertsScratch {
         std::span<float> inputs, gate, up, outputs;  // [tokens_max * top_k, stride]
@@ -69,11 +80,7 @@ class Executor {
         std::int64_t d_model = 0, d_ff = 0;       // strides
         std::vector<std::int64_t> begins;         // of each expert's part, and the end
         std::vector<std::int64_t> slots, places;  // slot (token * top_k + rank) by place, and back
-    };
-    struct ExpertPart {  // one of an expert's matrices: 0 gate, 1 up, 2 down
-        int which;
-        float* y;
-        std::int64_t y_stride;
+        std::vector<ExpertTask> tasks;            // of the product at hand
     };
     Executor(std::shared_ptr<const models::Network> model, KvBlocks& blocks, ThreadPool& pool, bool exact);
     Status allocate(std::int64_t tokens_max, std::int64_t context_max);

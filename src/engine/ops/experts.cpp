@@ -151,13 +151,8 @@ void Executor::sort_by_expert(const Buffer& chosen, int n_experts, std::int64_t 
 // are sorted by expert.
 void Executor::multiply_experts(const ExpertsSpec& spec, const float* x, std::int64_t x_stride,
                                 std::initializer_list<ExpertPart> parts) {
-    struct Task {
-        const kernels::PackedMatrix* matrix;
-        const ExpertPart* part;
-        kernels::ActivationKind kind;
-        std::int64_t first, n, panel;
-    };
-    std::vector<Task> tasks;
+    std::vector<ExpertTask>& tasks = experts_.tasks;
+    tasks.clear();
     bool is_wanted[kernels::kActivationKinds] = {};
     std::int64_t cols = 0;
     for (int e = 0; e < spec.router.n_experts; ++e) {
@@ -183,7 +178,7 @@ void Executor::multiply_experts(const ExpertsSpec& spec, const float* x, std::in
             });
     const std::int64_t blocks_a_row = (cols + kernels::kActivationCols - 1) / kernels::kActivationCols;
     pool_->claim(static_cast<std::int64_t>(tasks.size()), 1, [&](int worker, std::int64_t i, std::int64_t) {
-        const Task& task = tasks[static_cast<std::size_t>(i)];
+        const ExpertTask& task = tasks[static_cast<std::size_t>(i)];
         const ExpertPart& part = *task.part;
         kernels::Activations rows{task.kind, x + task.first * x_stride, x_stride};
         if (task.kind != kernels::kActivationF32)
