@@ -48,7 +48,7 @@ std::string_view arithmetic_of(const models::Model& model, const EngineOptions& 
 
 // Steps until every prompt is in, and one more: beside sequences that decode, prompts come in half chunks.
 int steps_of_prefill(int depth, int batch, int chunk) {
-    const std::int64_t tokens = std::int64_t{depth} * batch, room = std::max(1, chunk / 2);
+    const std::int64_t tokens = std::int64_t{depth} * batch, room = chunk_beside_decoding(chunk);
     return static_cast<int>(tokens / room) + batch + 2;
 }
 

@@ -345,10 +345,10 @@ Result<bool> Engine::step() {
     s.parts.clear();
     s.owners.clear();
     std::size_t room = static_cast<std::size_t>(std::max(s.options.chunk_tokens, s.options.batch_max));
-    // Sequences that decode come first: a long prompt must not make them wait for more than half a chunk.
+    // Sequences that decode come first.
     for (const bool prefill : {false, true}) {
         if (prefill && !s.parts.empty())
-            room = std::min(room, static_cast<std::size_t>(std::max(1, s.options.chunk_tokens / 2)));
+            room = std::min(room, static_cast<std::size_t>(chunk_beside_decoding(s.options.chunk_tokens)));
         for (auto& sequence : s.running) {
             if (sequence->in_prefill() != prefill || room == 0) continue;
             const auto pending = sequence->pending();

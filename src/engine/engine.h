@@ -2,6 +2,7 @@
 // One thread calls an Engine at a time; the server gives it a thread of its own.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -36,6 +37,10 @@ struct EngineOptions {
     // else needs. 0: none.
     int prefixes_max = 64;
 };
+
+// Prompt tokens of a step beside sequences that decode: a long prompt must not make them wait for a whole
+// chunk.
+inline int chunk_beside_decoding(int chunk_tokens) { return std::max(1, chunk_tokens / 2); }
 
 struct SamplingParams {
     double temperature = 0;  // 0: greedy, ties to the lowest id
