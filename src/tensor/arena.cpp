@@ -9,7 +9,7 @@
 namespace hearth {
 namespace {
 // Blocks grow with what was taken, so that a model's matrices lie side by side in few of them: a page of 2
-// MiB needs a whole aligned one, and matrices of some MiB in mappings of their own left a third of their
+// MiB needs a whole aligned one, and matrices of some MiB in mappings of their own left a quarter of their
 // bytes on small pages. What nobody touches costs no memory.
 constexpr std::size_t kBlockBytesMin = 1u << 20, kBlockBytesMax = 64u << 20, kHugePage = 2u << 20,
                       kPageBytes = 4096;
