@@ -43,12 +43,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--hearth", default="build/release/src/cli/hearth")
     parser.add_argument("--ember", default="models/ember", type=pathlib.Path)
-    parser.add_argument("--pieces", default=1000, type=int, help="at most so many; more than one")
+    parser.add_argument("--pieces", default=1000, type=int, help="at most so many, two or more")
     parser.add_argument("--types", default=",".join(TYPES))
     options = parser.parse_args()
     types = options.types.split(",")
     stories = (options.ember / "bench" / "stories.txt").read_text()
     n_pieces = min(options.pieces, len(stories) // PIECE_CHARS)
+    if n_pieces < 2:
+        parser.error(f"intervals need two pieces of {PIECE_CHARS} characters or more, not {n_pieces}")
     own = {t: np.zeros(n_pieces) for t in {*types, "nvfp4"}}
     fast = {t: np.zeros(n_pieces) for t in types}
     with tempfile.TemporaryDirectory() as folder:

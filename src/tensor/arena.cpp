@@ -11,8 +11,7 @@ namespace {
 // Blocks grow with what was taken, so that a model's matrices lie side by side in few of them: a page of 2
 // MiB needs a whole aligned one, and matrices of some MiB in mappings of their own left a quarter of their
 // bytes on small pages. What nobody touches costs no memory.
-constexpr std::size_t kBlockBytesMin = 1u << 20, kBlockBytesMax = 64u << 20, kHugePage = 2u << 20,
-                      kPageBytes = 4096;
+constexpr std::size_t kBlockBytesMin = 1u << 20, kBlockBytesMax = 64u << 20, kHugePage = 2u << 20;
 
 std::size_t round_up(std::size_t size, std::size_t to) { return (size + to - 1) / to * to; }
 
@@ -52,7 +51,7 @@ Result<std::span<std::byte>> Arena::take_bytes(std::uint64_t bytes, const char* 
     const std::size_t rounded = round_up(static_cast<std::size_t>(bytes), kAlignment);
     if (blocks_.empty() || blocks_.back().size - used_ < rounded) {
         const std::size_t grown = std::clamp<std::size_t>(taken_, kBlockBytesMin, kBlockBytesMax);
-        std::size_t size = round_up(std::max(rounded, grown), kPageBytes);
+        std::size_t size = std::max(rounded, grown);
         if (size >= 2 * kHugePage) size = round_up(size, kHugePage);
         std::byte* data = map_block(size);
         if (data == nullptr) return fail(Fault::no_memory, "{}: no memory for {} bytes", what, bytes);
